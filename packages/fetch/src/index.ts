@@ -1,1 +1,1 @@
-export {};
+export { type SessionFetchOptions, sessionFetch } from "./session-fetch.ts";

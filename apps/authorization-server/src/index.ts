@@ -1,0 +1,7 @@
+export type { Ledger, Presentation, Revocation } from "./ledger.ts";
+export {
+  type AuthorizationServer,
+  type AuthorizationServerOptions,
+  startAuthorizationServer,
+} from "./server.ts";
+export { type SignInOptions, type SignInServer, signIn } from "./sign-in.ts";

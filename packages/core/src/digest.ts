@@ -1,0 +1,67 @@
+import type { TokenSet } from "./tokens.ts";
+
+// A part of a token that is shorter than this says nothing of it.
+const PART = 8;
+
+/**
+ * Returns what is safe to show of an error: its name, message, code, status and stack, cleared of every
+ * token in `known` and of every part of one. Nothing else of it is kept: a client's error carries its
+ * request, and with it the token.
+ */
+export function digest(error: unknown, known: readonly TokenSet[]): Error {
+  const secrets = known.flatMap(secretsOf);
+  const seen = (value: unknown) => clear(String(value), secrets);
+  try {
+    const { name, message, stack, code, status, cause, response } = Object(error) as ErrorLike;
+    // A parser quotes what it could not read, which may be a token that nobody knows yet.
+    const said = name === "SyntaxError" ? "The text could not be parsed" : seen(message ?? error);
+    const copy: ErrorLike & Error = new Error(said);
+    copy.name = seen(name ?? "Error");
+    copy.stack = seen(stack && message ? stack.split(message).join(said) : `${copy.name}: ${said}`);
+    const shown = code ?? Object(cause).code;
+    if (shown !== undefined) copy.code = typeof shown === "number" ? shown : seen(shown);
+    const answered = status ?? Object(response).status;
+    if (typeof answered === "number") copy.status = answered;
+    return copy;
+  } catch {
+    return new Error("An error that cannot be read");
+  }
+}
+
+interface ErrorLike {
+  name?: string;
+  message?: string;
+  stack?: string;
+  code?: unknown;
+  status?: unknown;
+  cause?: unknown;
+  response?: unknown;
+}
+
+function secretsOf({ accessToken, refreshToken, idToken, extra }: TokenSet): string[] {
+  const all: unknown[] = [accessToken, refreshToken, idToken, ...Object.values(extra ?? {})];
+  return all.filter((secret): secret is string => typeof secret === "string" && secret !== "");
+}
+
+function clear(text: string, secrets: readonly string[]): string {
+  return secrets.reduce((cleared, secret) => {
+    const whole = cleared.split(secret).join("[token]");
+    return secret.length > PART ? clearParts(whole, secret) : whole;
+  }, text);
+}
+
+function clearParts(text: string, secret: string): string {
+  let cleared = "";
+  let at = 0;
+  while (at < text.length) {
+    let end = at + PART;
+    if (end > text.length || !secret.includes(text.slice(at, end))) {
+      cleared += text[at++];
+      continue;
+    }
+    while (end < text.length && secret.includes(text.slice(at, end + 1))) end++;
+    cleared += "[token]";
+    at = end;
+  }
+  return cleared;
+}

@@ -1,0 +1,62 @@
+import type { RefreshFailedError, RefreshRejectedError } from "./errors.ts";
+
+/** Who did it: this session, or another tab, process or machine that shares it. */
+export type By = "us" | "another";
+
+/** What a session tells its subscribers. Never carries a token; a URL comes without its query. */
+export type SessionEvent =
+  /** The store was read. */
+  | { readonly type: "loaded" }
+  | { readonly type: "signedIn"; readonly by: By }
+  /** With an error: the refresh token was rejected. */
+  | { readonly type: "signedOut"; readonly by: By; readonly error?: RefreshRejectedError }
+  /** `attempt`: which call of `refresh` in its round. The repeat of a lost answer, at once, is not told. */
+  | {
+      readonly type: "refreshStarted";
+      readonly reason: "stale" | "ageing" | "refused" | "requested" | "restore";
+      readonly attempt: number;
+    }
+  | { readonly type: "refreshed"; readonly by: By }
+  | { readonly type: "refreshFailed"; readonly error: RefreshFailedError }
+  /** A refusal caused no refresh: there were too many of late. */
+  | { readonly type: "refreshSuppressed" }
+  /** A request is held; `count` are, by now. */
+  | { readonly type: "held"; readonly count: number }
+  /** `count` held requests go on. */
+  | { readonly type: "released"; readonly count: number }
+  | { readonly type: "replayed"; readonly method: string; readonly url: string }
+  /** The store could not be read or written; the session goes on from memory. */
+  | { readonly type: "storeFailed"; readonly error: unknown };
+
+/** Tells events to listeners: in order, one event after the other, and whatever a listener does. */
+export interface Announcer {
+  readonly listeners: Set<(event: SessionEvent) => void>;
+  add(event: SessionEvent): void;
+  flush(): void;
+}
+
+export function createAnnouncer(): Announcer {
+  const listeners = new Set<(event: SessionEvent) => void>();
+  const events: SessionEvent[] = [];
+  let isFlushing = false;
+  return {
+    listeners,
+    add(event) {
+      events.push(event);
+    },
+    flush() {
+      if (isFlushing) return;
+      isFlushing = true;
+      for (const event of events) for (const listener of [...listeners]) void tell(listener, event);
+      events.length = 0;
+      isFlushing = false;
+    },
+  };
+}
+
+// A listener may throw, or return a promise that rejects: its own affair, which harms nobody else.
+async function tell(listener: (event: SessionEvent) => unknown, event: SessionEvent): Promise<void> {
+  try {
+    await listener(event);
+  } catch {}
+}

@@ -1,0 +1,204 @@
+import {
+  errorFor,
+  type FreshtokenError,
+  NotReplayableError,
+  RefreshRejectedError,
+  type RequestLine,
+} from "./errors.ts";
+import type { Settings } from "./options.ts";
+import { withoutQuery } from "./origin.ts";
+import { type Answer, isRefusal } from "./refusal.ts";
+import type { SessionRecord } from "./store.ts";
+
+/** One request of one transport. */
+export interface Exchange<R> {
+  readonly url: string | URL;
+  readonly method: string;
+  readonly signal?: AbortSignal | null | undefined;
+  /** False: the body, a stream, can be sent only once. */
+  readonly replayable: boolean;
+  /** The stamp of {@link Connection.family}, for clients whose phases lie apart. Absent: made now. */
+  readonly family?: string | undefined;
+  /** Sends the request once, with these authorization fields. */
+  send(fields: Readonly<Record<string, string>>): Promise<R>;
+  answer(response: R): Answer;
+  /** Gives the socket back, without waiting for long. Returns what the caller may still read. */
+  release(response: R): R | Promise<R>;
+  /** Attaches to an answer why the caller gets it. */
+  explain?(response: R, error: FreshtokenError): R;
+}
+
+/** What an adapter needs of a session, and all it needs. */
+export interface Connection {
+  /**
+   * Tells whether a URL may see the token.
+   * @throws TypeError where it may, but not over plain `http:`
+   */
+  covers(url: string | URL): boolean;
+  /** Tells whether `refresh` was given this very signal: such a request passes through untouched. */
+  owns(signal: AbortSignal | null | undefined): boolean;
+  /** The stamp of a request made now: its family, `""` when signed out, undefined until that is known. */
+  family(): string | undefined;
+  /** Waits until a request may leave. Undefined: go now. */
+  hold(signal?: AbortSignal | null): Promise<void> | undefined;
+  /**
+   * Sends a request, and replays it where new tokens can cure a refusal.
+   * Rejects with a {@link FreshtokenError} that names the request, with its signal's reason, or as `send` does.
+   */
+  send<R>(exchange: Exchange<R>): Promise<R>;
+}
+
+/** How a request waits. */
+export interface Patience {
+  readonly signal?: AbortSignal | null | undefined;
+  readonly replayable: boolean;
+}
+
+/** What the exchange needs of its session. */
+export interface Gate {
+  readonly settings: Settings;
+  owns(signal: AbortSignal | null | undefined): boolean;
+  family(): string | undefined;
+  /** What this family is served now. Throws what became of it, where it is not served any more. */
+  served(family: string): SessionRecord;
+  /** Lets a request of this family wait for its turn; undefined: go now. Throws what became of the family. */
+  hold(made: string | undefined, patience: Patience): Promise<void> | undefined;
+  /** Tells of a refusal. True: a round is in flight. False: there will be none. Throws where one has just failed. */
+  refused(sent: SessionRecord): boolean;
+  /** Waits until something newer than this may be there. */
+  newer(sent: SessionRecord, signal: AbortSignal | null | undefined): Promise<void>;
+  replayed(request: RequestLine): void;
+}
+
+const MAX_SENDS = 3;
+
+export function createConnection(gate: Gate, covers: (url: string | URL) => boolean): Connection {
+  return {
+    covers,
+    owns: gate.owns,
+    family: gate.family,
+    hold(signal) {
+      const made = gate.family();
+      if (made === "") return undefined;
+      const hold = (family: string | undefined) => gate.hold(family, { signal, replayable: true });
+      try {
+        const first = hold(made);
+        return first && comeTo(first, () => hold(made ?? gate.family()));
+      } catch (error) {
+        return Promise.reject(error);
+      }
+    },
+    send(exchange) {
+      return send(gate, exchange).catch((error: unknown) =>
+        Promise.reject(errorFor(error, lineOf(exchange))),
+      );
+    },
+  };
+}
+
+// Who is woken judges anew: what it was woken for may have passed, by a sign-out for instance.
+async function comeTo(first: Promise<void>, next: () => Promise<void> | undefined): Promise<void> {
+  for (let pending: Promise<void> | undefined = first; pending; pending = next()) await pending;
+}
+
+// The way of one request:
+//
+//   hold ──▶ authorize ──▶ send ──▶ refused? ── no ──▶ the caller
+//    ▲                                 │ yes
+//    └── replay ◀── newer ◀── renew ◀──┘
+//
+// From the last look at the session to `send` nothing waits, unless the scheme does.
+async function send<R>(gate: Gate, exchange: Exchange<R>): Promise<R> {
+  const { scheme, isRefusal: custom } = gate.settings;
+  const { signal, replayable } = exchange;
+  const request = { url: String(exchange.url), method: exchange.method };
+  let made = exchange.family ?? gate.family();
+  let sends = 0;
+  let hasWaited = false;
+
+  for (;;) {
+    for (let pending = hold(); pending; pending = hold()) {
+      await pending;
+      made ??= gate.family();
+      hasWaited = sends > 0;
+    }
+    const sent = made ? gate.served(made) : null;
+    if (!sent) return exchange.send({});
+    const fields = scheme.fields(sent.tokens, request);
+    const authorized = isPromise(fields) ? await fields : fields;
+    gate.served(sent.family);
+    if (sends++ > 0) gate.replayed(lineOf(exchange));
+    const response = await exchange.send(authorized);
+
+    const answer = exchange.answer(response);
+    const isAsked = scheme.answered?.(answer, request) === "replay";
+    const verdict = isAsked || (custom ? custom(answer) : isRefusal(answer, request.url));
+    if (!(isPromise(verdict) ? await verdict : verdict)) return response;
+    const last = await (isAsked ? again(response) : renewed(response, sent));
+    if (last) return last.response;
+  }
+
+  function hold(): Promise<void> | undefined {
+    return hasWaited || made === "" ? undefined : gate.hold(made, { signal, replayable });
+  }
+
+  // The scheme asks for the request once more, with the same tokens.
+  async function again(response: R): Promise<{ response: R } | undefined> {
+    if (sends === MAX_SENDS) return { response };
+    void release(response);
+    if (!replayable) throw notReplayable();
+    return undefined;
+  }
+
+  // Waits for newer tokens, or returns the answer that the caller gets after all.
+  async function renewed(response: R, sent: SessionRecord): Promise<{ response: R } | undefined> {
+    let kept: Promise<R> | undefined;
+    try {
+      while (gate.served(sent.family).generation === sent.generation) {
+        if (hasWaited || sends === MAX_SENDS || !gate.refused(sent))
+          return { response: await (kept ?? response) };
+        kept ??= release(response);
+        if (!replayable) throw notReplayable();
+        await gate.newer(sent, signal);
+      }
+      hasWaited ||= kept !== undefined;
+      if (sends === MAX_SENDS) return { response };
+      kept ??= release(response);
+      if (!replayable) throw notReplayable();
+      return undefined;
+    } catch (error) {
+      if (error instanceof RefreshRejectedError)
+        return { response: explain(await (kept ?? response), error) };
+      if (!kept) void release(response);
+      throw error;
+    }
+  }
+
+  async function release(response: R): Promise<R> {
+    try {
+      return await exchange.release(response);
+    } catch {
+      return response;
+    }
+  }
+
+  function explain(response: R, error: RefreshRejectedError): R {
+    return (
+      exchange.explain?.(response, errorFor(error, lineOf(exchange)) as RefreshRejectedError) ?? response
+    );
+  }
+}
+
+function notReplayable(): NotReplayableError {
+  return new NotReplayableError(
+    "The token was refused, and the body, a stream, cannot be sent twice. The token is refreshed for the next call: make it with a new body",
+  );
+}
+
+function isPromise<T>(value: T | Promise<T>): value is Promise<T> {
+  return typeof (value as { then?: unknown }).then === "function";
+}
+
+function lineOf({ method, url }: Exchange<unknown>): RequestLine {
+  return { method, url: withoutQuery(url) };
+}

@@ -1,0 +1,158 @@
+import { type Answer, attempt } from "./attempt.ts";
+import { digest } from "./digest.ts";
+import type { Outcome, Round } from "./machine.ts";
+import type { Settings } from "./options.ts";
+import { exclusively } from "./section.ts";
+import { type SessionRecord, sameRecord } from "./store.ts";
+import type { TokenSet } from "./tokens.ts";
+import type { Verdict } from "./verdict.ts";
+import type { Write, Written } from "./writer.ts";
+
+/** What a round needs of its session. */
+export interface Desk {
+  readonly settings: Settings;
+  /** The signals that attempts were given. */
+  readonly own: WeakSet<AbortSignal>;
+  /** Reads the store, and tells the session what it holds. Rejects when it cannot be read in time. */
+  look(): Promise<SessionRecord | null>;
+  /** True while the session serves exactly this record; null: none. */
+  serves(record: SessionRecord | null): boolean;
+  /** Stores a record in its turn, where `due` still holds by then. A lost write has looked what is there. */
+  save(write: Omit<Write, "ended"> & Partial<Pick<Write, "ended">>): Promise<Written>;
+  /** Takes a record that was saved when its attempt no longer counted. */
+  renewedLate(record: SessionRecord, stored: boolean): void;
+  /** Takes tokens whose session has ended, or moved on, meanwhile. */
+  orphan(tokens: TokenSet): void;
+  attempting(number: number): void;
+  /** Waits; less, when there is nothing left to wait for. False: the session is being closed. */
+  sleep(ms: number): Promise<boolean>;
+}
+
+// A longer Retry-After ends the round, and becomes its cool-down.
+const PATIENCE = 5_000;
+
+/**
+ * One refresh: attempts, each in the exclusive section, and the back-off between them.
+ * Resolves with how it ended, and never rejects. `overtaken` aborts when the session is no longer this round's.
+ */
+export async function renew({ from }: Round, desk: Desk, overtaken: AbortSignal): Promise<Outcome> {
+  const { settings } = desk;
+  const known = [from.tokens];
+  let attempts = 0;
+  let pauses = 0;
+  let repeated = false;
+  let concluded = false;
+
+  for (;;) {
+    const ended = await exclusively(settings, section, overtaken).catch(unreachable);
+    if (!("lasting" in ended)) return ended;
+    if (ended.lasting || attempts >= settings.refreshAttempts || Number(ended.retryAfter) > PATIENCE) {
+      return failed(ended);
+    }
+    const goesOn = await desk.sleep(Math.max(backOff(), ended.retryAfter ?? 0));
+    if (!desk.serves(from)) return OVERTAKEN;
+    if (!goesOn) return failed(ended);
+    desk.attempting(attempts + 1);
+  }
+
+  // All that others must not do at the same time: one load, one attempt with its one repeat, one save.
+  async function section(): Promise<Outcome | Verdict> {
+    const loaded = await desk.look();
+    if (!desk.serves(from)) return OVERTAKEN;
+    const { tokens } = loaded && sameRecord(loaded, from) ? loaded : from;
+    known.push(tokens);
+    let answer = await ask(tokens, loaded);
+    if (isLost(answer) && desk.serves(from)) {
+      repeated = true;
+      answer = await ask(tokens, loaded);
+    }
+    if (answer.type === "renewed") return conclude(answer, answer.tokens, loaded);
+    if (answer.type === "rejected") return believe(answer);
+    return answer.tokens ? conclude(answer, answer.tokens, loaded) : answer;
+  }
+
+  function ask(tokens: TokenSet, loaded: SessionRecord | null): Promise<Answer> {
+    const context = { refreshToken: tokens.refreshToken ?? "", tokens, attempt: ++attempts };
+    return attempt(settings, context, desk.own, (late) => {
+      if (late.type === "renewed") void concludeLate(late.tokens, loaded);
+    });
+  }
+
+  function isLost(answer: Answer): boolean {
+    return answer.type === "failed" && answer.lost && !repeated && attempts < settings.refreshAttempts;
+  }
+
+  async function conclude(answer: Answer, tokens: TokenSet, loaded: SessionRecord | null): Promise<Outcome> {
+    const record = next(tokens);
+    const written = await keep(record, loaded);
+    if (written === "skipped") desk.orphan(tokens);
+    if (written === "skipped" || written === "lost") return OVERTAKEN;
+    const stored = written === "stored";
+    return answer.type === "renewed"
+      ? { type: "renewed", record, stored }
+      : failed(answer, { record, stored });
+  }
+
+  // An attempt that was given up may answer all the same. What it brings is taken while nothing newer is there:
+  //   attempt 1 ──▶ (deadline) ┄┄┄┄┄┄┄┄┄▶ tokens: kept
+  //   attempt 2      └──▶ waiting …        └──▶ answers later: an orphan
+  async function concludeLate(tokens: TokenSet, loaded: SessionRecord | null): Promise<void> {
+    const record = next(tokens);
+    await keep(record, loaded, (written) => {
+      if (written === "skipped") desk.orphan(tokens);
+      else if (written !== "lost") desk.renewedLate(record, written === "stored");
+    });
+  }
+
+  function keep(
+    record: SessionRecord,
+    expected: SessionRecord | null,
+    ended: (written: Written) => void = () => {},
+  ): Promise<Written> {
+    const due = () => desk.serves(record) || (!concluded && desk.serves(from));
+    return desk.save({
+      record,
+      expected,
+      due,
+      ended(written) {
+        concluded ||= written === "stored" || written === "failed";
+        ended(written);
+      },
+    });
+  }
+
+  // Rejected is believed only after another look: a peer may have rotated the token since.
+  async function believe(verdict: Verdict): Promise<Outcome> {
+    const expected = await desk.look();
+    if (!desk.serves(from)) return OVERTAKEN;
+    const due = () => desk.serves(from) || desk.serves(null);
+    const written = expected ? await desk.save({ record: null, expected, due }) : "stored";
+    if (written === "skipped" || written === "lost") return OVERTAKEN;
+    return { type: "rejected", what: verdict.what, cause: evidence(verdict), stored: written === "stored" };
+  }
+
+  function failed(verdict: Verdict, rotated?: { record: SessionRecord; stored: boolean }): Outcome {
+    const { what, retryAfter } = verdict;
+    return { type: "failed", what, cause: evidence(verdict), retryAfter, rotated };
+  }
+
+  function evidence({ error }: Verdict): Error | undefined {
+    return error === undefined ? undefined : digest(error, known);
+  }
+
+  function next(tokens: TokenSet): SessionRecord {
+    return Object.freeze({ family: from.family, generation: from.generation + 1, tokens });
+  }
+
+  function backOff(): number {
+    return Math.min(300 * 2 ** pauses++, 10_000) * (0.5 + settings.clock.random() / 2);
+  }
+}
+
+const OVERTAKEN: Outcome = { type: "overtaken" };
+
+// The store, or its exclusive section, could not be used in time: failed, never rejected.
+function unreachable(error: unknown): Verdict {
+  const what = "the store could not be used";
+  return { type: "failed", what, error: error ?? what, lost: false, lasting: true };
+}

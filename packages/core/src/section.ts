@@ -1,0 +1,46 @@
+import { DeadlineError } from "./deadline.ts";
+import type { Settings } from "./options.ts";
+
+/**
+ * Runs a task while nobody else who shares the store runs one. Waits for its turn at most `refreshTimeout`.
+ * When `overtaken` aborts the section ends at once, and the task runs on outside it.
+ * Rejects when the task was never run, or as the task does.
+ */
+export async function exclusively<R>(
+  { store, clock, refreshTimeout }: Settings,
+  task: () => Promise<R>,
+  overtaken: AbortSignal,
+): Promise<R> {
+  if (!store.exclusive) return task();
+  const waiting = new AbortController();
+  const late = () =>
+    waiting.abort(new DeadlineError(`exclusive() of the store took longer than ${refreshTimeout} ms`));
+  const giveUp = () => waiting.abort(overtaken.reason);
+  const gaveUp = aborted(waiting.signal);
+  const ended = aborted(overtaken);
+  let running: Promise<R> | undefined;
+  let stop = clock.timer(late, refreshTimeout, false);
+
+  async function inside(): Promise<void> {
+    if (waiting.signal.aborted || running) return;
+    stop();
+    running = task();
+    await Promise.race([running, ended]).catch(() => {});
+    stop = clock.timer(late, refreshTimeout, false);
+  }
+
+  overtaken.addEventListener("abort", giveUp);
+  const left = (async () => store.exclusive?.(inside, { signal: waiting.signal }))();
+  const reason = await Promise.race([left.then(() => undefined), gaveUp]).catch((error: unknown) => error);
+  stop();
+  overtaken.removeEventListener("abort", giveUp);
+  return running ?? Promise.reject(reason ?? new Error("exclusive() of the store did not run its task"));
+}
+
+/** Resolves with a signal's reason, once it aborts. */
+function aborted(signal: AbortSignal): Promise<unknown> {
+  return new Promise((resolve) => {
+    if (signal.aborted) resolve(signal.reason);
+    else signal.addEventListener("abort", () => resolve(signal.reason), { once: true });
+  });
+}

@@ -1,0 +1,101 @@
+import { within } from "./deadline.ts";
+import type { Settings } from "./options.ts";
+import type { SessionRecord } from "./store.ts";
+
+/** Stored; lost against somebody who wrote first; failed, and to be tried again; or skipped, for want of a reason. */
+export type Written = "stored" | "lost" | "failed" | "skipped";
+
+export interface Write {
+  readonly record: SessionRecord | null;
+  /** Writes only where the store still holds this; without it, whatever it holds. */
+  readonly expected?: SessionRecord | null | undefined;
+  /** Asked when its turn has come. */
+  due(): boolean;
+  /** Hears how it ended before the next one begins; also each time that a failed one was tried again. */
+  ended(written: Written): void;
+}
+
+/** Writes to the store one at a time, in order; and again, later, what could not be written. */
+export interface Writer {
+  write(write: Write): Promise<Written>;
+  /** Runs something else in the same order. */
+  inTurn<T>(task: () => Promise<T>): Promise<T>;
+  /** True while something has not been stored. */
+  readonly unsaved: boolean;
+  /** Tries once more what is not stored, forgets the timer, and waits for what is under way. */
+  close(): Promise<void>;
+}
+
+export function createWriter(
+  { store, clock, refreshTimeout }: Settings,
+  look: () => Promise<unknown>,
+  storeFailed: (error: unknown) => void,
+): Writer {
+  let last: Promise<unknown> = Promise.resolve();
+  let unsaved: Write | undefined;
+  let failures = 0;
+  let stop = () => {};
+
+  function inTurn<T>(task: () => Promise<T>): Promise<T> {
+    const turn = last.then(task);
+    last = turn.catch(() => {});
+    return turn;
+  }
+
+  async function perform(wanted: Write): Promise<Written> {
+    let written = wanted.due() ? await save(wanted) : "skipped";
+    if (written === "lost") {
+      await look().catch(() => {});
+      if (wanted.due())
+        written = failed(wanted, new Error("save() of the store lost, yet load() shows no winner"));
+    }
+    wanted.ended(written);
+    return written;
+  }
+
+  async function save(wanted: Write): Promise<Written> {
+    forget();
+    const { record, expected } = wanted;
+    const saving = () => (expected === undefined ? store.save(record) : store.save(record, expected));
+    try {
+      const stored = await within(saving, refreshTimeout, clock, "save() of the store");
+      failures = 0;
+      return stored === false ? "lost" : "stored";
+    } catch (error) {
+      return failed(wanted, error);
+    }
+  }
+
+  function failed(wanted: Write, error: unknown): Written {
+    storeFailed(error);
+    unsaved = wanted;
+    const ms = Math.min(300 * 2 ** failures++, 30_000) * (0.5 + clock.random() / 2);
+    stop = clock.timer(() => void again(), ms, false);
+    return "failed";
+  }
+
+  function again(): Promise<unknown> {
+    return inTurn(async () => {
+      const wanted = unsaved;
+      forget();
+      if (wanted) await perform(wanted);
+    });
+  }
+
+  function forget(): void {
+    stop();
+    unsaved = undefined;
+  }
+
+  return {
+    write: (wanted) => inTurn(() => perform(wanted)),
+    inTurn,
+    get unsaved() {
+      return unsaved !== undefined;
+    },
+    async close() {
+      await (unsaved ? again() : last);
+      stop();
+    },
+  };
+}

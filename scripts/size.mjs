@@ -1,0 +1,77 @@
+// What an application pays for each way of importing us, minified. README.md must say the same.
+import { existsSync, readFileSync } from "node:fs";
+import { brotliCompressSync, constants, gzipSync } from "node:zlib";
+import { build } from "esbuild";
+
+// Limits in bytes of brotli. `row` is the package whose line in the README's table gives this size.
+const shapes = [
+  { name: "core: createSession", code: 'export { createSession } from "@freshtoken/core"', limit: 6500 },
+  {
+    name: "core: everything",
+    code: 'export * from "@freshtoken/core"',
+    limit: 6500,
+    row: "@freshtoken/core",
+  },
+  {
+    name: "fetch, without core",
+    code: 'export { sessionFetch } from "@freshtoken/fetch"',
+    external: ["@freshtoken/core"],
+    limit: 2500,
+    row: "@freshtoken/fetch",
+  },
+  {
+    name: "core and fetch",
+    code: 'export { createSession } from "@freshtoken/core"; export { sessionFetch } from "@freshtoken/fetch"',
+    limit: 9000,
+  },
+];
+
+const entry = (name) => `./packages/${name}/dist/index.js`;
+
+async function measure({ code, external = [] }) {
+  const { outputFiles } = await build({
+    stdin: {
+      contents: code.replaceAll(/"@freshtoken\/(\w+)"/g, (_, name) => `"${entry(name)}"`),
+      resolveDir: ".",
+    },
+    bundle: true,
+    external,
+    format: "esm",
+    legalComments: "none",
+    logLevel: "error",
+    minify: true,
+    target: "es2022",
+    treeShaking: true,
+    write: false,
+  });
+  const { contents } = outputFiles[0];
+  const brotli = brotliCompressSync(contents, { params: { [constants.BROTLI_PARAM_QUALITY]: 11 } });
+  return { minified: contents.length, gzip: gzipSync(contents, { level: 9 }).length, brotli: brotli.length };
+}
+
+const kilobytes = (bytes) => `${(bytes / 1000).toFixed(1)} kB`;
+
+// A row of the README's table: | `@freshtoken/core` | … | 5.1 kB |
+function stated(name) {
+  const readme = existsSync("README.md") ? readFileSync("README.md", "utf8") : "";
+  const row = readme.split("\n").find((line) => line.startsWith("|") && line.includes(`\`${name}\``));
+  return row?.match(/[\d.]+ kB/)?.[0];
+}
+
+const problems = [];
+const columns = ["minified", "gzip", "brotli", "limit"];
+console.log("".padEnd(22), ...columns.map((column) => column.padStart(9)));
+for (const shape of shapes) {
+  const size = { ...(await measure(shape)), limit: shape.limit };
+  console.log(shape.name.padEnd(22), ...columns.map((column) => String(size[column]).padStart(9)));
+
+  if (size.brotli > shape.limit)
+    problems.push(`${shape.name}: ${size.brotli} bytes, the limit is ${shape.limit}`);
+  const said = shape.row && stated(shape.row);
+  if (said && said !== kilobytes(size.brotli)) {
+    problems.push(`README.md says ${said} for ${shape.row}, measured is ${kilobytes(size.brotli)}`);
+  }
+}
+
+for (const problem of problems) console.error(problem);
+process.exitCode = problems.length > 0 ? 1 : 0;
