@@ -78,3 +78,42 @@ export function refreshAt(server: Server): SessionOptions["refresh"] {
       signal,
     });
 }
+
+/** What a request of the tests can say. */
+export interface Sending {
+  readonly method?: string;
+  readonly body?: string;
+  readonly signal?: AbortSignal;
+  readonly replayable?: boolean;
+  readonly family?: string | undefined;
+}
+
+/** The smallest adapter there can be: sends to the server through a connection of the session. */
+export function clientOf(
+  session: Session,
+  server: Server,
+): (path: string, sending?: Sending) => Promise<Response> {
+  const connection = session.connect({ origins: [server.origin] });
+  return (path, { method = "GET", body, signal, replayable = true, family } = {}) => {
+    const url = server.origin + path;
+    return connection.send({
+      url,
+      method,
+      signal: signal ?? null,
+      replayable,
+      family,
+      send: (headers) =>
+        server.fetch(url, { method, headers, ...(body && { body }), ...(signal && { signal }) }),
+      answer: (response) => ({
+        status: response.status,
+        url: response.url,
+        field: (name) => response.headers.get(name),
+        response,
+      }),
+      release: async (response) => {
+        const kept = await response.arrayBuffer();
+        return new Response(kept, response);
+      },
+    });
+  };
+}
