@@ -9,9 +9,9 @@ const PART = 8;
  * request, and with it the token.
  */
 export function digest(error: unknown, known: readonly TokenSet[]): Error {
-  const secrets = known.flatMap(secretsOf);
-  const seen = (value: unknown) => clear(String(value), secrets);
   try {
+    const secrets = known.flatMap(secretsOf);
+    const seen = (value: unknown) => clear(String(value), secrets);
     const { name, message, stack, code, status, cause, response } = Object(error) as ErrorLike;
     // A parser quotes what it could not read, which may be a token that nobody knows yet.
     const said = name === "SyntaxError" ? "The text could not be parsed" : seen(message ?? error);
@@ -40,7 +40,9 @@ interface ErrorLike {
 
 function secretsOf({ accessToken, refreshToken, idToken, extra }: TokenSet): string[] {
   const all: unknown[] = [accessToken, refreshToken, idToken, ...Object.values(extra ?? {})];
-  return all.filter((secret): secret is string => typeof secret === "string" && secret !== "");
+  const secrets = all.filter((secret): secret is string => typeof secret === "string" && secret !== "");
+  // As it is, and as it stands in a URL.
+  return [...new Set(secrets.flatMap((secret) => [secret, encodeURIComponent(secret)]))];
 }
 
 function clear(text: string, secrets: readonly string[]): string {

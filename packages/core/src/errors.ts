@@ -21,7 +21,7 @@ interface Evidence {
 export abstract class FreshtokenError extends Error {
   abstract readonly code: FreshtokenErrorCode;
   /** The request that this caller made; absent where the caller asked the session itself. */
-  readonly request?: RequestLine;
+  declare readonly request?: RequestLine;
 
   constructor(message: string, { cause, request }: Evidence = {}) {
     super(request ? `${request.method} ${request.url}: ${message}` : message, cause ? { cause } : undefined);

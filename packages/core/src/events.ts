@@ -47,7 +47,10 @@ export function createAnnouncer(): Announcer {
     flush() {
       if (isFlushing) return;
       isFlushing = true;
-      for (const event of events) for (const listener of [...listeners]) void tell(listener, event);
+      for (const event of events) {
+        // Those who are subscribed when it is told, less whom another listener has undone before its turn.
+        for (const listener of [...listeners]) if (listeners.has(listener)) void tell(listener, event);
+      }
       events.length = 0;
       isFlushing = false;
     },

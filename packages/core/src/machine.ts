@@ -9,8 +9,9 @@ import { freshness } from "./tokens.ts";
 //   unread ── reload ──▶ loading ──┬─ nothing ─────▶ signedOut ◀── signOut · rejected · another's sign-out
 //      ▲                    │      ├─ restore ─────▶ restoring ──┬─ rejected ──▶ signedOut
 //      └──── readFailed ────┘      │                             └─ renewed ──▶ signedIn
-//                                  └─ a record ───▶ signedIn ◀── another's sign-in
-//                        signIn ──▶ storing ── saved, or said not to be ──▶ signedIn
+//                                  ├─ a record, or a cookie ──▶ signedIn ◀── another's sign-in
+//                                  ▼ first tokens
+//                     signIn ──▶ storing ── saved, or said not to be ──▶ signedIn         close ──▶ closed
 //
 // Beside it, in `restoring` and `signedIn`, at most one round is in flight.
 
@@ -205,7 +206,8 @@ export function transition(machine: Machine, input: Input, policy: Policy): Step
     case "refused":
       return refused(machine, input, policy);
     case "ended":
-      return machine.round === input.round ? ended(machine, input.outcome, input.now) : same(machine);
+      if (machine.round !== input.round) return same(machine);
+      return ended(machine, input.round, input.outcome, input.now);
     case "renewedLate":
       if (!isNewer(input.record, machine)) return same(machine);
       return renewed(machine, input.record, "us", input.stored);
@@ -299,16 +301,17 @@ function recentRefusals({ refusals }: Machine, now: number, { refusalLimit }: Po
   return refusalLimit ? refusals.filter((at) => isWithin(at, refusalLimit.within, now)) : [];
 }
 
-function ended(machine: Machine, outcome: Outcome, now: number): Step {
+function ended(machine: Machine, { from }: Round, outcome: Outcome, now: number): Step {
   const idle: Machine = { ...machine, round: null };
+  // Newer tokens came meanwhile: whatever became of the old ones is of no account.
+  if (outcome.type === "overtaken" || Number(machine.record?.generation) > from.generation) {
+    return [idle, [{ type: "wake" }]];
+  }
   switch (outcome.type) {
-    case "overtaken":
-      return [idle, [{ type: "wake" }]];
     case "renewed":
-      if (!isNewer(outcome.record, machine)) return [idle, [{ type: "wake" }]];
       return renewed(idle, outcome.record, "us", outcome.stored);
     case "failed":
-      return failed(machine, outcome, now);
+      return failed(idle, from.generation, outcome, now);
     case "rejected":
       return rejected(machine, outcome);
   }
@@ -328,10 +331,12 @@ function renewed(machine: Machine, record: SessionRecord, by: "us" | "another", 
 }
 
 // Only those who waited for this round fail; who waits for something newer judges anew, and may start the next.
-function failed(machine: Machine, outcome: Extract<Outcome, { type: "failed" }>, now: number): Step {
-  const idle: Machine = { ...machine, round: null };
-  const from = machine.round?.from.generation ?? 0;
-  if (machine.record && machine.record.generation > from) return [idle, [{ type: "wake" }]];
+function failed(
+  machine: Machine,
+  through: number,
+  outcome: Extract<Outcome, { type: "failed" }>,
+  now: number,
+): Step {
   const rounds = (machine.coolDown?.rounds ?? 0) + 1;
   const ms = Math.max(
     Math.min(1000 * 2 ** (rounds - 1), 30_000),
@@ -341,12 +346,12 @@ function failed(machine: Machine, outcome: Extract<Outcome, { type: "failed" }>,
   const { record = machine.record, stored = false } = outcome.rotated ?? {};
   return [
     {
-      ...idle,
+      ...machine,
       record,
       stored: stored ? record : machine.stored,
       coolDown: { error, since: now, ms, rounds },
     },
-    [{ type: "fail", error, through: from }, { type: "wake" }, emit({ type: "refreshFailed", error })],
+    [{ type: "fail", error, through }, { type: "wake" }, emit({ type: "refreshFailed", error })],
   ];
 }
 

@@ -100,9 +100,9 @@ export type Settings = {
 export function settingsOf(options: SessionOptions): Settings {
   if (!isObject(options)) throw new TypeError(`createSession takes options, not ${kindOf(options)}`);
   for (const name of Object.keys(options)) {
+    if (!Object.hasOwn(RULES, name)) throw new TypeError(`createSession knows no option \`${name}\``);
     const rule = RULES[name as keyof SessionOptions];
     const value: unknown = options[name as keyof SessionOptions];
-    if (!rule) throw new TypeError(`createSession knows no option \`${name}\``);
     if (value === undefined && name !== "refresh") continue;
     if (!rule.allows(value)) throw new TypeError(`\`${name}\` is ${rule.is}, not ${shown(value)}`);
   }

@@ -1,3 +1,5 @@
+import { kindOf } from "./tokens.ts";
+
 /** The origins that may see the token: listed, or judged by a function. */
 export type Origins = readonly string[] | ((url: URL) => boolean);
 
@@ -9,7 +11,12 @@ export type Origins = readonly string[] | ((url: URL) => boolean);
  * neither loopback, nor the page's own origin, nor listed literally.
  */
 export function originsOf(origins: Origins | undefined, base?: string | URL): (url: string | URL) => boolean {
-  const listed = typeof origins === "object" ? new Set(origins.map(parseOrigin)) : undefined;
+  const listed = Array.isArray(origins) ? new Set(origins.map(parseOrigin)) : undefined;
+  if (origins !== undefined && !listed && typeof origins !== "function") {
+    throw new TypeError(
+      `\`origins\` is a list such as ["https://api.example.com"], or a function of a URL, not ${kindOf(origins)}`,
+    );
+  }
   const page = pageOrigin();
   const only = origins ? undefined : (originOf(base) ?? page);
   if (!origins && !only) {
@@ -33,7 +40,8 @@ export function originsOf(origins: Origins | undefined, base?: string | URL): (u
 
 /** Reads one entry of `origins`. Throws a TypeError for what is not an origin. */
 export function parseOrigin(value: unknown): string {
-  const url = typeof value === "string" ? parse(value) : undefined;
+  // A URL may have a `*` in its host, where it would match nothing.
+  const url = typeof value === "string" && !value.includes("*") ? parse(value) : undefined;
   if (url && /^https?:$/.test(url.protocol) && url.href === `${url.origin}/`) return url.origin;
   const arrived = typeof value === "string" ? JSON.stringify(value) : typeof value;
   throw new TypeError(`\`origins\` lists origins such as "https://api.example.com", not ${arrived}`);

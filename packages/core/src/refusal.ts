@@ -10,7 +10,9 @@ export interface Answer {
 }
 
 // What new tokens cannot cure: RFC 9470 §3 (a stronger sign-in), RFC 6750 §3.1 (a wider scope).
-const INCURABLE = /\berror\s*=\s*"?(?:insufficient_user_authentication|insufficient_scope)\b/i;
+// Quoted values before it are stepped over, whatever they say.
+const INCURABLE =
+  /^(?:[^"]|"(?:\\.|[^"\\])*")*?[\s,]error\s*=\s*"?(?:insufficient_user_authentication|insufficient_scope)\b/i;
 
 /**
  * Tells whether an answer is a refusal that new tokens can cure: a 401, unless its challenge or its origin

@@ -89,6 +89,8 @@ export function createSession(options: SessionOptions): Session {
   const inputs: Input[] = [];
   let machine = unread;
   let state = snapshot(machine);
+  // What was served before: a store may quote what it was to replace or to remove.
+  let former: TokenSet = {};
   let resolveLoaded = () => {};
   const loaded = new Promise<void>((resolve) => {
     resolveLoaded = resolve;
@@ -107,6 +109,7 @@ export function createSession(options: SessionOptions): Session {
     if (inputs.push(input) > 1) return;
     for (const next of inputs) {
       const [moved, effects] = transition(machine, next, settings);
+      if (moved.record !== machine.record) former = machine.record?.tokens ?? former;
       machine = moved;
       effects.forEach(perform);
     }
@@ -219,7 +222,7 @@ export function createSession(options: SessionOptions): Session {
   }
 
   function storeFailed(error: unknown, tokens: TokenSet = {}): Error {
-    const shown = digest(error, [tokens, machine.record?.tokens ?? {}]);
+    const shown = digest(error, [tokens, machine.record?.tokens ?? {}, former]);
     emit({ type: "storeFailed", error: shown });
     return shown;
   }
@@ -322,6 +325,7 @@ export function createSession(options: SessionOptions): Session {
     }
     if (admission.type === "go") return undefined;
     if (admission.type === "fail") throw admission.error;
+    if (signal?.aborted) throw signal.reason;
     if (isRequest && queue.held >= settings.maxHeld) throw queueFullError(settings.maxHeld);
     const beyond = machine.record?.generation ?? -1;
     const waiting = queue.wait({ held: isRequest, beyond, lenient: !replayable && !machine.refused, signal });
@@ -375,14 +379,12 @@ export function createSession(options: SessionOptions): Session {
     return machine.rejected?.error ?? new SignedOutError("Nobody is signed in. Call session.signIn() first");
   }
 
-  // Waits until it is known who is signed in, and that it is stored.
-  async function known(signal: AbortSignal | undefined): Promise<void> {
-    for (;;) {
-      if (closing) throw closedError();
-      if (machine.status === "unread") dispatch({ type: "reload" });
-      if (machine.status !== "loading" && machine.status !== "storing") return;
-      await queue.wait({ held: false, beyond: -1, signal });
-    }
+  // Waits until it is known who is signed in, and that it is stored; undefined: it is.
+  function known(signal: AbortSignal | undefined): Promise<void> | undefined {
+    if (closing) throw closedError();
+    if (machine.status === "unread") dispatch({ type: "reload" });
+    if (machine.status !== "loading" && machine.status !== "storing") return undefined;
+    return queue.wait({ held: false, beyond: -1, signal });
   }
 
   async function close(): Promise<void> {
@@ -442,7 +444,8 @@ export function createSession(options: SessionOptions): Session {
       return gate.served(made).tokens;
     },
     async refresh({ signal } = {}) {
-      await known(signal);
+      if (signal?.aborted) throw signal.reason;
+      for (let pending = known(signal); pending; pending = known(signal)) await pending;
       const from = machine.record;
       if (!from) throw nobodyError();
       do {

@@ -1,5 +1,3 @@
-import type { Scheme } from "./scheme.ts";
-
 /** The tokens of one generation of a session. */
 export interface TokenSet {
   /** Absent only under a scheme that sends none, such as `cookie()`. */
@@ -38,6 +36,12 @@ export interface Margins {
   readonly refreshAhead: number | false;
 }
 
+/** What a scheme needs of a token set. */
+export interface TokenNeeds {
+  readonly sendsToken: boolean;
+  readonly tokenType?: string;
+}
+
 export type Freshness = "fresh" | "ageing" | "stale";
 
 // RFC 6749 appendix A.12 and A.17: VSCHAR. What is outside it, platforms refuse, quoting the token.
@@ -58,15 +62,15 @@ export function freshness(tokens: TokenSet, now: number, { leeway, refreshAhead 
  * Reads a token set, or a token response received for a request made at `requestedAt`.
  * @throws TypeError that says what is wrong with it, and quotes nothing of it
  */
-export function readTokens(value: unknown, scheme: Scheme, requestedAt: number): TokenSet {
+export function readTokens(value: unknown, needs: TokenNeeds, requestedAt: number): TokenSet {
   if (typeof value !== "object" || value === null || Array.isArray(value)) {
     throw new TypeError(`a token set or a token response is an object, not ${kindOf(value)}`);
   }
   const given = value as Record<string, unknown>;
   const tokens = "access_token" in given ? fromWire(given, requestedAt) : fromSet(given, requestedAt);
-  if (scheme.sendsToken && tokens.accessToken === undefined)
+  if (needs.sendsToken && tokens.accessToken === undefined)
     throw new TypeError("the access token is missing");
-  const { tokenType } = scheme;
+  const { tokenType } = needs;
   if (tokenType && tokens.tokenType && tokens.tokenType.toLowerCase() !== tokenType.toLowerCase()) {
     throw new TypeError(`the token type is not ${tokenType}`);
   }

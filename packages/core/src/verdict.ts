@@ -23,6 +23,7 @@ interface Evidence {
   readonly status?: number | undefined;
   readonly code?: string | undefined;
   readonly html?: boolean;
+  readonly unsent?: boolean;
   readonly retryAfter?: string | null | undefined;
 }
 
@@ -114,7 +115,7 @@ function judge(evidence: Evidence, overrule: Overrule, now: () => number): Verdi
     type: "failed",
     what,
     error,
-    lost: status ? status === 502 || status === 504 : !UNSENT.test(networkCode(error)),
+    lost: status ? status === 502 || status === 504 : !evidence.unsent,
     lasting: isLasting(evidence),
     retryAfter: retryAfter(evidence.retryAfter, now),
   };
@@ -157,6 +158,7 @@ async function evidenceOf(error: unknown): Promise<Evidence> {
       status: [status, Object(answer).status].find((value) => typeof value === "number"),
       code: [error, ...body, cause, challenge].map(codeIn).find((code) => code),
       html: isHtml(type, unread ?? body.find((value) => typeof value === "string")),
+      unsent: UNSENT.test(String(networkCode(error))),
       retryAfter: field(headers, "retry-after") ?? field(Object(answer).headers, "retry-after"),
     };
   } catch {
@@ -170,9 +172,10 @@ function codeIn(value: unknown): string | undefined {
   return [REJECTING, PASSING, REGISTERED].some((codes) => codes.test(code)) ? code : undefined;
 }
 
-function networkCode(error: unknown): string {
+// The innermost code: clients wrap what the platform reports, ky twice.
+function networkCode(error: unknown): unknown {
   const { code, cause } = Object(error);
-  return String(Object(cause).code ?? code);
+  return cause ? (networkCode(cause) ?? code) : code;
 }
 
 function isHtml(contentType: string | null | undefined, body: unknown): boolean {

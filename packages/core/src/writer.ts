@@ -1,6 +1,7 @@
 import { within } from "./deadline.ts";
 import type { Settings } from "./options.ts";
-import type { SessionRecord } from "./store.ts";
+import { type SessionRecord, sameRecord } from "./store.ts";
+import type { TokenSet } from "./tokens.ts";
 
 /** Stored; lost against somebody who wrote first; failed, and to be tried again; or skipped, for want of a reason. */
 export type Written = "stored" | "lost" | "failed" | "skipped";
@@ -28,8 +29,8 @@ export interface Writer {
 
 export function createWriter(
   { store, clock, refreshTimeout }: Settings,
-  look: () => Promise<unknown>,
-  storeFailed: (error: unknown) => void,
+  look: () => Promise<SessionRecord | null>,
+  storeFailed: (error: unknown, tokens: TokenSet | undefined) => void,
 ): Writer {
   let last: Promise<unknown> = Promise.resolve();
   let unsaved: Write | undefined;
@@ -45,10 +46,13 @@ export function createWriter(
   async function perform(wanted: Write): Promise<Written> {
     let written = wanted.due() ? await save(wanted) : "skipped";
     if (written === "lost") {
-      await look().catch(() => {});
-      if (wanted.due())
+      const held = await look().catch(() => undefined);
+      // Lost against itself: an earlier try that came too late has landed, or another wrote the same generation.
+      if (held !== undefined && sameRecord(held, wanted.record)) written = "stored";
+      else if (wanted.due())
         written = failed(wanted, new Error("save() of the store lost, yet load() shows no winner"));
     }
+    if (written !== "failed") failures = 0;
     wanted.ended(written);
     return written;
   }
@@ -59,7 +63,6 @@ export function createWriter(
     const saving = () => (expected === undefined ? store.save(record) : store.save(record, expected));
     try {
       const stored = await within(saving, refreshTimeout, clock, "save() of the store");
-      failures = 0;
       return stored === false ? "lost" : "stored";
     } catch (error) {
       return failed(wanted, error);
@@ -67,7 +70,7 @@ export function createWriter(
   }
 
   function failed(wanted: Write, error: unknown): Written {
-    storeFailed(error);
+    storeFailed(error, wanted.record?.tokens);
     unsaved = wanted;
     const ms = Math.min(300 * 2 ** failures++, 30_000) * (0.5 + clock.random() / 2);
     stop = clock.timer(() => void again(), ms, false);

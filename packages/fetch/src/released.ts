@@ -22,6 +22,7 @@ export function released(response: Response): Response {
         clearTimeout(timer as number);
       }
     },
+    cancel: (reason) => reader.cancel(reason),
   });
   return likeness(response, kept);
 }

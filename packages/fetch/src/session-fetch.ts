@@ -35,44 +35,45 @@ export function sessionFetch(session: Session, options: SessionFetchOptions = {}
 
 /** One call of fetch: what was asked for, wherever it was said. */
 interface Call {
-  readonly input: RequestInfo | URL;
-  readonly init: RequestInit;
+  readonly init: RequestInit | null | undefined;
   readonly request: Request | undefined;
   readonly url: string;
   readonly headers: Headers;
   readonly signal: AbortSignal | null | undefined;
 }
 
-function callOf(input: RequestInfo | URL, init: RequestInit = {}): Call {
+function callOf(input: RequestInfo | URL, init: RequestInit | null | undefined): Call {
   const request = tagOf(input) === "Request" ? (input as Request) : undefined;
   const url = request ? request.url : String(input);
-  const headers = new Headers(init.headers ?? request?.headers);
-  const signal = init.signal === undefined ? request?.signal : init.signal;
-  return { input, init, request, url, headers, signal };
+  const headers = new Headers(init?.headers ?? request?.headers);
+  const signal = init?.signal === undefined ? request?.signal : init.signal;
+  return { init, request, url, headers, signal };
 }
 
 function isOurs({ url, headers, signal }: Call, connection: Connection): boolean {
   return !headers.has("authorization") && !connection.owns(signal) && connection.covers(url);
 }
 
-function exchangeOf(
-  { input, init, request, url, headers, signal }: Call,
-  bare: typeof fetch,
-): Exchange<Response> {
-  const body = snapshot(init.body);
-  const kept = body == null ? { ...init } : { ...init, body };
+// The methods that fetch takes in any case (https://fetch.spec.whatwg.org/#concept-method-normalize).
+const STANDARD = /^(?:delete|get|head|options|post|put)$/i;
+
+function exchangeOf({ init, request, url, headers, signal }: Call, bare: typeof fetch): Exchange<Response> {
+  const kept = membersOf(init);
+  const { method = request?.method ?? "GET" } = kept;
+  const body = snapshot(kept.body);
+  if (body != null) kept.body = body;
   // A Request with a body is used up when it is sent, so a clone is kept for a replay.
   let unsent = request?.body && body == null ? request : undefined;
 
   return {
     url,
-    method: (init.method ?? request?.method ?? "GET").toUpperCase(),
+    method: STANDARD.test(method) ? method.toUpperCase() : method,
     signal,
     replayable: isReplayable(body),
     send(fields) {
-      const sent = unsent ?? input;
+      const sent = unsent ?? request ?? url;
       unsent = unsent?.clone();
-      return bare(sent, { ...kept, headers: withFields(headers, fields) });
+      return bare(sent, { ...referrerOf(request), ...kept, headers: withFields(headers, fields) });
     },
     answer: (response) => ({
       status: response.status,
@@ -82,6 +83,18 @@ function exchangeOf(
     }),
     release: released,
   };
+}
+
+// A Request may serve as init, as in `fetch(url, request)`. Its members are inherited: a spread would lose them.
+function membersOf(init: RequestInit | null | undefined): RequestInit {
+  const members: Record<string, unknown> = {};
+  for (const name in init) members[name] = init[name as keyof RequestInit];
+  return members;
+}
+
+// A Request that is sent with an init forgets where it came from, unless that says so too.
+function referrerOf(request: Request | undefined): RequestInit | undefined {
+  return request && { referrer: request.referrer, referrerPolicy: request.referrerPolicy };
 }
 
 function withFields(headers: Headers, fields: Readonly<Record<string, string>>): Headers {

@@ -1,0 +1,193 @@
+import { createGate, createServer, ledger } from "@freshtoken/testing";
+import { expect, test } from "vitest";
+import { createSharedStore, hangs, late, rejects } from "./shared-store.ts";
+import { clientOf, createClock, sessionOn, settled } from "./support.ts";
+
+const gone = { all: 0, keepAlive: 0 };
+
+test("lets a refresh in flight and its save end", async () => {
+  const [server, shared, clock, gate] = [createServer(), createSharedStore(), createClock(), createGate()];
+  const { session } = sessionOn(server, { clock, store: shared.peer() });
+  await session.signIn(server.signIn());
+  shared.next("save", late(gate));
+  const refreshed = session.refresh();
+  await gate.reached(1);
+
+  const closed = session.close();
+  gate.open();
+  await closed;
+
+  expect((await refreshed).accessToken).toBe("a1");
+  expect([shared.held?.tokens.accessToken, clock.timers]).toStrictEqual(["a1", gone]);
+});
+
+test("forgets its timers, its listeners and its subscription", async () => {
+  const [server, shared, clock] = [createServer(), createSharedStore(), createClock()];
+  const { session, events } = sessionOn(server, { clock, store: shared.peer() });
+  await session.signIn(server.signIn());
+  const before = shared.listeners;
+
+  await session.close();
+  shared.held = null;
+  shared.hint();
+  await settled();
+
+  expect([before, shared.listeners, clock.timers]).toStrictEqual([1, 0, gone]);
+  expect(events.map(({ type }) => type)).toStrictEqual(["signedIn"]);
+});
+
+test("keeps what the store holds: closing is not signing out", async () => {
+  const [server, shared] = [createServer(), createSharedStore()];
+  const revoked: unknown[] = [];
+  const revoke = async () => void revoked.push("revoked");
+  const { session } = sessionOn(server, { clock: createClock(), store: shared.peer(), revoke });
+  await session.signIn(server.signIn());
+
+  await session.close();
+  const next = sessionOn(server, { clock: createClock(), store: shared.peer() });
+  await next.session.loaded;
+
+  expect(next.session.state).toMatchObject({ status: "signedIn", tokens: { accessToken: "a0" } });
+  expect(revoked).toStrictEqual([]);
+});
+
+test("rejects with SignedOutError whatever waits, or comes after", async () => {
+  const [server, shared, clock] = [createServer(), createSharedStore(), createClock()];
+  shared.next("load", hangs);
+  const { session } = sessionOn(server, { clock, store: shared.peer() });
+  const api = clientOf(session, server);
+  const waiting = [api("/1"), session.tokens(), session.refresh()].map((call) =>
+    call.catch(({ code }) => code),
+  );
+
+  await session.close();
+  const later = [
+    () => api("/2"),
+    () => session.tokens(),
+    () => session.refresh(),
+    () => session.signIn({ accessToken: "a0" }),
+    () => session.signOut(),
+  ].map((call) =>
+    call().then(
+      () => "resolved",
+      ({ code }) => code,
+    ),
+  );
+
+  expect(await Promise.all(waiting)).toStrictEqual(Array(3).fill("ERR_SIGNED_OUT"));
+  expect(await Promise.all(later)).toStrictEqual(Array(5).fill("ERR_SIGNED_OUT"));
+  expect(ledger(server.log).requests).toBe(0);
+});
+
+test("resolves `loaded` though the store never answers", async () => {
+  const [server, shared, clock] = [createServer(), createSharedStore(), createClock()];
+  shared.next("load", hangs);
+  const { session } = sessionOn(server, { clock, store: shared.peer() });
+
+  await session.close();
+
+  expect(await session.loaded).toBe(undefined);
+});
+
+test("does not wait for a back-off, but fails the round", async () => {
+  const [server, clock] = [createServer(), createClock()];
+  server.next("token", { status: 503 });
+  const { session } = sessionOn(server, { clock });
+  await session.signIn(server.signIn());
+  const code = session.refresh().catch((error) => error.code);
+  await server.when((log) => ledger(log).attempts === 1);
+  await settled();
+
+  await session.close();
+
+  expect([await code, clock.timers, ledger(server.log).attempts]).toStrictEqual([
+    "ERR_REFRESH_FAILED",
+    gone,
+    1,
+  ]);
+});
+
+test("waits for an attempt that hangs until its deadline, no longer", async () => {
+  const [server, clock] = [createServer(), createClock()];
+  server.always("token", { hang: "before" });
+  const { session } = sessionOn(server, { clock, refreshAttempts: 1 });
+  await session.signIn(server.signIn());
+  const code = session.refresh().catch((error) => error.code);
+  await settled();
+
+  const closed = session.close();
+  await clock.advance(10_000);
+  await closed;
+
+  expect([await code, clock.timers]).toStrictEqual(["ERR_REFRESH_FAILED", gone]);
+});
+
+test("tries once more what is not stored, and forgets it when that fails too", async () => {
+  const [server, shared, clock] = [createServer(), createSharedStore(), createClock()];
+  const { session } = sessionOn(server, { clock, store: shared.peer() });
+  await session.loaded;
+  shared.next("save", rejects, rejects);
+  await session.signIn(server.signIn());
+
+  await session.close();
+  await clock.advance(60_000);
+
+  expect(shared.log.filter((line) => line === "save a0")).toHaveLength(2);
+  expect([shared.held, clock.timers]).toStrictEqual([null, gone]);
+});
+
+test("stores what could not be stored before, where the store has recovered", async () => {
+  const [server, shared, clock] = [createServer(), createSharedStore(), createClock()];
+  const { session } = sessionOn(server, { clock, store: shared.peer() });
+  await session.loaded;
+  shared.next("save", rejects);
+  await session.signIn(server.signIn());
+
+  await session.close();
+
+  expect([shared.held?.tokens.accessToken, clock.timers]).toStrictEqual(["a0", gone]);
+});
+
+test("waits for a save that hangs until its deadline, no longer", async () => {
+  const [server, shared, clock] = [createServer(), createSharedStore(), createClock()];
+  const { session } = sessionOn(server, { clock, store: shared.peer() });
+  await session.loaded;
+  shared.next("save", hangs);
+  const signedIn = session.signIn(server.signIn());
+  await settled();
+
+  const closed = session.close();
+  await clock.advance(10_000);
+
+  expect(await Promise.all([signedIn, closed])).toStrictEqual([undefined, undefined]);
+  expect(clock.timers).toStrictEqual(gone);
+});
+
+test("closes once, however often it is asked to", async () => {
+  const [server, shared] = [createServer(), createSharedStore()];
+  const { session } = sessionOn(server, { clock: createClock(), store: shared.peer() });
+
+  const first = session.close();
+
+  expect(session.close()).toBe(first);
+  await first;
+  expect(session.close()).toBe(first);
+});
+
+test("lets a request that is under way be answered, and gives its refusal to nobody else", async () => {
+  const server = createServer();
+  const { session } = sessionOn(server, { clock: createClock() });
+  await session.signIn(server.signIn());
+  const api = clientOf(session, server);
+  const gate = server.gate("resource", "answer");
+  const answered = api("/answered");
+  server.expire();
+  const refused = api("/refused").catch(({ code }) => code);
+  await gate.reached(2);
+
+  await session.close();
+  gate.open();
+
+  expect([(await answered).status, await refused]).toStrictEqual([200, "ERR_SIGNED_OUT"]);
+  expect(ledger(server.log).attempts).toBe(0);
+});

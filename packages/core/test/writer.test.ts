@@ -1,0 +1,293 @@
+import { expect, test } from "vitest";
+import { DeadlineError } from "../src/deadline.ts";
+import { settingsOf } from "../src/options.ts";
+import { memoryStore, type SessionRecord, type SessionStore } from "../src/store.ts";
+import { createWriter, type Write } from "../src/writer.ts";
+import { createClock, type ManualClock, settled } from "./support.ts";
+
+const record = (family: string, generation: number): SessionRecord => ({
+  family,
+  generation,
+  tokens: { accessToken: `a${generation}` },
+});
+const [f0, f1, f2, g0] = [record("f", 0), record("f", 1), record("f", 2), record("g", 0)];
+const shown = (saved: SessionRecord | null | undefined) =>
+  saved ? `${saved.family}${saved.generation}` : "nothing";
+
+type Save = SessionStore["save"];
+const never = () => new Promise<never>(() => {});
+
+// A writer to a store that saves like this, with the ledger of all that happened.
+function writerOn(save: Save = () => true, look = async (): Promise<SessionRecord | null> => null) {
+  const ledger: string[] = [];
+  const steady: ManualClock = createClock();
+  const clock = Object.assign(steady, { random: () => 0.5 });
+  const store: SessionStore = {
+    ...memoryStore(),
+    save(...args) {
+      ledger.push(`save ${args.map(shown).join(" over ")}`);
+      return save(...args);
+    },
+  };
+  const settings = settingsOf({ refresh: async () => null, refreshTimeout: 1000, clock, store });
+  const looked = async () => {
+    ledger.push("look");
+    return look();
+  };
+  const writer = createWriter(settings, looked, (error) => ledger.push((error as Error).message));
+  const write = (saved: SessionRecord | null, wanted: Partial<Write> = {}) =>
+    writer.write({
+      record: saved,
+      due: () => true,
+      ended: (written) => ledger.push(`${shown(saved)} ${written}`),
+      ...wanted,
+    });
+  return { writer, write, ledger, clock };
+}
+
+// Saves as each of these does, in turn; then as the last.
+function inTurn(...saves: Save[]): Save {
+  return (...args) => ((saves.length > 1 ? saves.shift() : saves[0]) as Save)(...args);
+}
+
+const fails: Save = () => Promise.reject(new Error("disk full"));
+const throws: Save = () => {
+  throw new Error("disk full");
+};
+const stores: Save = async () => true;
+const loses: Save = () => false;
+
+test.each<[string, Save]>([
+  ["true", () => true],
+  ["nothing", () => {}],
+  ["a promise of true", async () => true],
+  ["a promise of nothing", async () => {}],
+])("takes a save that returns %s for stored", async (_, save) => {
+  const { write, ledger, clock } = writerOn(save);
+
+  expect(await write(f0)).toBe("stored");
+  expect([ledger, clock.timers.all]).toStrictEqual([["save f0", "f0 stored"], 0]);
+});
+
+test("tells the store what it expects there, and nothing where it is to be overwritten", async () => {
+  const { write, ledger } = writerOn();
+
+  await write(f1, { expected: f0 });
+  await write(f0, { expected: null });
+  await write(null);
+
+  expect(ledger.filter((line) => line.startsWith("save"))).toStrictEqual([
+    "save f1 over f0",
+    "save f0 over nothing",
+    "save nothing",
+  ]);
+});
+
+test("writes one at a time, in the order it was asked", async () => {
+  const finish: ((stored: boolean) => void)[] = [];
+  const { write, ledger } = writerOn(() => new Promise((resolve) => finish.push(resolve)));
+
+  const writes = [write(f0), write(f1), write(null)];
+  await settled();
+  expect(ledger).toStrictEqual(["save f0"]);
+  for (let count = 0; count < 3; count++) {
+    finish.shift()?.(true);
+    await settled();
+  }
+  await Promise.all(writes);
+
+  expect(ledger).toStrictEqual([
+    "save f0",
+    "f0 stored",
+    "save f1",
+    "f1 stored",
+    "save nothing",
+    "nothing stored",
+  ]);
+});
+
+test("runs other work in the same order, and goes on where it fails", async () => {
+  const { writer, write, ledger } = writerOn();
+  const work = (name: string) => async () => {
+    ledger.push(name);
+    throw new Error(name);
+  };
+
+  const all = [write(f0), writer.inTurn(work("work")), write(f1)];
+  const ends = (await Promise.allSettled(all)).map(({ status }) => status);
+
+  expect(ends).toStrictEqual(["fulfilled", "rejected", "fulfilled"]);
+  expect(ledger).toStrictEqual(["save f0", "f0 stored", "work", "save f1", "f1 stored"]);
+});
+
+test("skips what is not due any more when its turn comes", async () => {
+  let isDue = true;
+  const { write, ledger } = writerOn();
+
+  const writes = [
+    write(null, {
+      ended: () => {
+        isDue = false;
+      },
+    }),
+    write(f0, { due: () => isDue }),
+  ];
+
+  expect(await Promise.all(writes)).toStrictEqual(["stored", "skipped"]);
+  expect(ledger).toStrictEqual(["save nothing", "f0 skipped"]);
+});
+
+test("lets a save fail that does not settle in time, and goes on with the next", async () => {
+  const { write, ledger, clock } = writerOn(inTurn(never, stores));
+
+  const writes = [write(f0), write(f1)];
+  await clock.advance(999);
+  expect(ledger).toStrictEqual(["save f0"]);
+  await clock.advance(1);
+
+  expect(await Promise.all(writes)).toStrictEqual(["failed", "stored"]);
+  expect(ledger).toStrictEqual([
+    "save f0",
+    new DeadlineError("save() of the store took longer than 1000 ms").message,
+    "f0 failed",
+    "save f1",
+    "f1 stored",
+  ]);
+});
+
+test.each([
+  ["rejects", fails],
+  ["throws", throws],
+])("says that a save failed that %s, and tries it again", async (_, save) => {
+  const { writer, write, ledger, clock } = writerOn(inTurn(save, stores));
+
+  expect(await write(f0)).toBe("failed");
+  expect([writer.unsaved, clock.timers]).toStrictEqual([true, { all: 1, keepAlive: 0 }]);
+  await clock.advance(300);
+
+  expect(ledger).toStrictEqual(["save f0", "disk full", "f0 failed", "save f0", "f0 stored"]);
+  expect([writer.unsaved, clock.timers.all]).toStrictEqual([false, 0]);
+});
+
+test("tries again after 300 ms doubling to 30 s, each three quarters of it where chance is even", async () => {
+  const { write, ledger, clock } = writerOn(fails);
+  const begin = clock.now();
+  const at: number[] = [];
+  void write(f0, { ended: () => at.push(clock.now() - begin) });
+
+  await clock.advance(100_000);
+
+  const pauses = at.slice(1).map((time, index) => time - (at[index] ?? 0));
+  expect(pauses).toStrictEqual([225, 450, 900, 1_800, 3_600, 7_200, 14_400, 22_500, 22_500, 22_500]);
+  expect(ledger.filter((line) => line === "disk full")).toHaveLength(at.length);
+});
+
+test("begins again with the first pause once something was stored", async () => {
+  const { write, clock, ledger } = writerOn(inTurn(fails, fails, stores, fails, stores));
+
+  await write(f0);
+  await clock.advance(225 + 450);
+  await write(f1);
+  await clock.advance(225);
+
+  expect(ledger.filter((line) => line.startsWith("save"))).toStrictEqual([
+    "save f0",
+    "save f0",
+    "save f0",
+    "save f1",
+    "save f1",
+  ]);
+});
+
+test("does not try again what a later write has replaced", async () => {
+  const { writer, write, ledger, clock } = writerOn(inTurn(fails, stores));
+
+  await write(f0);
+  await write(f1);
+  await clock.advance(60_000);
+
+  expect(ledger).toStrictEqual(["save f0", "disk full", "f0 failed", "save f1", "f1 stored"]);
+  expect([writer.unsaved, clock.timers.all]).toStrictEqual([false, 0]);
+});
+
+test("does not try again what is not due any more", async () => {
+  let isDue = true;
+  const { writer, write, ledger, clock } = writerOn(fails);
+
+  await write(f0, { due: () => isDue });
+  isDue = false;
+  await clock.advance(60_000);
+
+  expect(ledger).toStrictEqual(["save f0", "disk full", "f0 failed", "f0 skipped"]);
+  expect([writer.unsaved, clock.timers.all]).toStrictEqual([false, 0]);
+});
+
+test("looks who won when it has lost, before it says so", async () => {
+  let isDue = true;
+  const { write, ledger, clock } = writerOn(loses, async () => {
+    isDue = false;
+    return g0;
+  });
+
+  expect(await write(f1, { expected: f0, due: () => isDue })).toBe("lost");
+  expect([ledger, clock.timers.all]).toStrictEqual([["save f1 over f0", "look", "f1 lost"], 0]);
+});
+
+test("takes for stored what it has lost against itself", async () => {
+  const { write, ledger, clock } = writerOn(loses, async () => f1);
+
+  expect(await write(f1, { expected: f0 })).toBe("stored");
+  expect([ledger, clock.timers.all]).toStrictEqual([["save f1 over f0", "look", "f1 stored"], 0]);
+});
+
+test.each([
+  ["a look that shows no winner", async () => null],
+  ["a look that shows what was expected", async () => f0],
+  ["a look that fails", () => Promise.reject(new Error("unreadable"))],
+])("tries again after a save that was lost and %s", async (_, look) => {
+  const { write, ledger, clock } = writerOn(inTurn(loses, stores), look);
+
+  expect(await write(f1, { expected: f0 })).toBe("failed");
+  await clock.advance(225);
+
+  expect(ledger).toStrictEqual([
+    "save f1 over f0",
+    "look",
+    "save() of the store lost, yet load() shows no winner",
+    "f1 failed",
+    "save f1 over f0",
+    "f1 stored",
+  ]);
+});
+
+test("tries once more when it is closed, at once, and leaves no timer", async () => {
+  const { writer, write, ledger, clock } = writerOn(fails);
+
+  await write(f0);
+  await writer.close();
+  await clock.advance(60_000);
+
+  expect(ledger).toStrictEqual(["save f0", "disk full", "f0 failed", "save f0", "disk full", "f0 failed"]);
+  expect(clock.timers.all).toBe(0);
+});
+
+test("waits when it is closed for what is under way, and no longer than its deadline", async () => {
+  const { writer, write, ledger, clock } = writerOn(never);
+  void write(f2);
+  const closed = writer.close().then(() => ledger.push("closed"));
+
+  await clock.advance(999);
+  expect(ledger).toStrictEqual(["save f2"]);
+  await clock.advance(1);
+  await closed;
+
+  expect(ledger.at(-1)).toBe("closed");
+  expect(clock.timers.all).toBe(0);
+});
+
+test("closes at once where nothing is to be written", async () => {
+  const { writer, ledger, clock } = writerOn();
+  await writer.close();
+
+  expect([ledger, clock.timers.all, writer.unsaved]).toStrictEqual([[], 0, false]);
+});
