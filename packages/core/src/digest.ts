@@ -39,7 +39,9 @@ interface ErrorLike {
 }
 
 function secretsOf({ accessToken, refreshToken, idToken, extra }: TokenSet): string[] {
-  const all: unknown[] = [accessToken, refreshToken, idToken, ...Object.values(extra ?? {})];
+  // What is short beside the tokens is no secret: clearing it would only garble the text.
+  const others = Object.values(extra ?? {}).filter((value) => String(value).length >= PART);
+  const all: unknown[] = [accessToken, refreshToken, idToken, ...others];
   const secrets = all.filter((secret): secret is string => typeof secret === "string" && secret !== "");
   // As it is, and as it stands in a URL.
   return [...new Set(secrets.flatMap((secret) => [secret, encodeURIComponent(secret)]))];

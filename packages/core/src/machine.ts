@@ -134,6 +134,7 @@ export type Admission =
   | { readonly type: "wait"; readonly first?: Input }
   | { readonly type: "fail"; readonly error: Error };
 
+const WAKE: Effect = { type: "wake" };
 const GO: Admission = { type: "go" };
 const WAIT: Admission = { type: "wait" };
 
@@ -231,11 +232,11 @@ function same(machine: Machine): Step {
 
 function read(machine: Machine, { record, first, now }: Extract<Input, { type: "read" }>): Step {
   const loaded = emit({ type: "loaded" });
-  if (record) return [{ ...machine, status: "signedIn", record, stored: record }, [{ type: "wake" }, loaded]];
-  if (!first) return [{ ...machine, status: "signedOut" }, [{ type: "wake" }, loaded]];
+  if (record) return [{ ...machine, status: "signedIn", record, stored: record }, [loaded, WAKE]];
+  if (!first) return [{ ...machine, status: "signedOut" }, [loaded, WAKE]];
   const begun: Machine = { ...machine, status: first.status, record: first.record };
   if (first.status === "restoring") return needed(begun, "restore", now);
-  if (first.status === "signedIn") return [begun, [{ type: "wake" }, loaded]];
+  if (first.status === "signedIn") return [begun, [loaded, WAKE]];
   return [begun, [{ type: "save", record: first.record, expected: null }, loaded]];
 }
 
@@ -252,13 +253,11 @@ function found(machine: Machine, record: SessionRecord | null): Step {
 
 function takenOver(machine: Machine, record: SessionRecord): Step {
   // Who waits for a session to be restored was made under none.
-  const leave: Effect[] =
-    machine.status === "restoring"
-      ? [{ type: "wake" }, emit({ type: "loaded" })]
-      : [{ type: "fail", error: signedOutError() }];
+  const leave: Effect =
+    machine.status === "restoring" ? emit({ type: "loaded" }) : { type: "fail", error: signedOutError() };
   return [
     { ...unread, status: "signedIn", record, stored: record },
-    [{ type: "overtake" }, ...leave, emit({ type: "signedIn", by: "another" })],
+    [{ type: "overtake" }, leave, emit({ type: "signedIn", by: "another" }), WAKE],
   ];
 }
 
@@ -305,7 +304,7 @@ function ended(machine: Machine, { from }: Round, outcome: Outcome, now: number)
   const idle: Machine = { ...machine, round: null };
   // Newer tokens came meanwhile: whatever became of the old ones is of no account.
   if (outcome.type === "overtaken" || Number(machine.record?.generation) > from.generation) {
-    return [idle, [{ type: "wake" }]];
+    return [idle, [WAKE]];
   }
   switch (outcome.type) {
     case "renewed":
@@ -327,7 +326,7 @@ function renewed(machine: Machine, record: SessionRecord, by: "us" | "another", 
     coolDown: null,
   };
   const restored = machine.status === "restoring" ? [emit({ type: "loaded" })] : [];
-  return [served, [{ type: "wake" }, ...restored, emit({ type: "refreshed", by })]];
+  return [served, [...restored, emit({ type: "refreshed", by }), WAKE]];
 }
 
 // Only those who waited for this round fail; who waits for something newer judges anew, and may start the next.
@@ -351,14 +350,14 @@ function failed(
       stored: stored ? record : machine.stored,
       coolDown: { error, since: now, ms, rounds },
     },
-    [{ type: "fail", error, through }, { type: "wake" }, emit({ type: "refreshFailed", error })],
+    [{ type: "fail", error, through }, emit({ type: "refreshFailed", error }), WAKE],
   ];
 }
 
 function rejected(machine: Machine, outcome: Extract<Outcome, { type: "rejected" }>): Step {
   const stored = outcome.stored ? null : machine.stored;
   if (machine.status === "restoring") {
-    return [{ ...unread, status: "signedOut", stored }, [{ type: "wake" }, emit({ type: "loaded" })]];
+    return [{ ...unread, status: "signedOut", stored }, [emit({ type: "loaded" }), WAKE]];
   }
   const error = new RefreshRejectedError(
     `The session has ended: ${outcome.what}. Let the user sign in again, then call session.signIn()`,
@@ -396,7 +395,7 @@ function saved(machine: Machine, record: SessionRecord | null, stored: boolean):
   if (!sameRecord(record, machine.record)) return same(machine);
   const known = stored ? record : machine.stored;
   if (machine.status !== "storing") return [{ ...machine, stored: known }, []];
-  return [{ ...machine, status: "signedIn", stored: known }, [{ type: "wake" }]];
+  return [{ ...machine, status: "signedIn", stored: known }, [WAKE]];
 }
 
 function isNewer(record: SessionRecord, { record: present }: Machine): boolean {

@@ -317,15 +317,15 @@ export function createSession(options: SessionOptions): Session {
 
   function hold(made: string | undefined, patience: Patience, isRequest: boolean): Promise<void> | undefined {
     const { signal, replayable } = patience;
-    if (closing) throw closedError();
+    if (signal?.aborted) throw signal.reason;
     let admission = judge();
-    if (admission.type !== "fail" && admission.first) {
+    if (admission.type !== "fail" && admission.first && !closing) {
       dispatch(admission.first);
       admission = judge();
     }
     if (admission.type === "go") return undefined;
     if (admission.type === "fail") throw admission.error;
-    if (signal?.aborted) throw signal.reason;
+    if (closing) throw closedError();
     if (isRequest && queue.held >= settings.maxHeld) throw queueFullError(settings.maxHeld);
     const beyond = machine.record?.generation ?? -1;
     const waiting = queue.wait({ held: isRequest, beyond, lenient: !replayable && !machine.refused, signal });
@@ -433,7 +433,6 @@ export function createSession(options: SessionOptions): Session {
     },
     signOut,
     async tokens({ signal } = {}) {
-      if (signal?.aborted) throw signal.reason;
       let made = familyOf(machine);
       const turn = () => (made === "" ? undefined : hold(made, { signal, replayable: true }, false));
       for (let pending = turn(); pending; pending = turn()) {

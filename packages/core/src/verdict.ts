@@ -61,6 +61,7 @@ export async function judgeResult(
     const error = code ? new AnswerError(200, code) : undefined;
     return code ? judge({ error, status: 200, code }, overrule, now) : { value: result };
   }
+  if (result.bodyUsed) return unusable(new TypeError("the body of the Response was read already"));
   const body = await result.text();
   const value = parse(body);
   const code = codeIn(value);
@@ -107,8 +108,9 @@ type Overrule = ((error: unknown) => boolean | undefined) | undefined;
 
 function judge(evidence: Evidence, overrule: Overrule, now: () => number): Verdict {
   const { error, status, code } = evidence;
-  const what = status
-    ? `the authorization server answered ${status}${code ? ` ${code}` : ""}${evidence.html ? " with a page of HTML" : ""}`
+  const said = [status, code, evidence.html && "with a page of HTML"].filter(Boolean).join(" ");
+  const what = said
+    ? `the authorization server answered ${said}`
     : "the authorization server could not be asked";
   if (overruled(overrule, error) ?? isRejection(evidence)) return rejected(what, error);
   return {

@@ -31,7 +31,7 @@ test("tells of a session that is loaded, signed in and signed out", async () => 
   ]);
 });
 
-test("tells of a stale token: started, held, released, refreshed", async () => {
+test("tells of a stale token: started, held, refreshed, released", async () => {
   const { clock, events, request } = await begin();
   clock.jump(LIFETIME);
 
@@ -41,8 +41,8 @@ test("tells of a stale token: started, held, released, refreshed", async () => {
     started("stale"),
     { type: "held", count: 1 },
     { type: "held", count: 2 },
-    { type: "released", count: 2 },
     { type: "refreshed", by: "us" },
+    { type: "released", count: 2 },
   ]);
 });
 

@@ -129,19 +129,19 @@ const RESTORING = ALL.filter((at) => machines[at].status === "restoring");
 // What each input comes to, and from where. From anywhere else: nothing.
 const table: Record<Given, Record<string, readonly Name[]>> = {
   reload: { "loading | load": ["unread"] },
-  "read a record": { "signedIn record=f1 stored=f1 | wake | “loaded”": ["loading"] },
-  "read nothing": { "signedOut | wake | “loaded”": ["loading"] },
+  "read a record": { "signedIn record=f1 stored=f1 | “loaded” | wake": ["loading"] },
+  "read nothing": { "signedOut | “loaded” | wake": ["loading"] },
   "read nothing, given tokens": { "storing record=f0 | save f0 over null | “loaded”": ["loading"] },
-  "read nothing, under cookies": { "signedIn record=f0 | wake | “loaded”": ["loading"] },
+  "read nothing, under cookies": { "signedIn record=f0 | “loaded” | wake": ["loading"] },
   "read nothing, to restore": {
     "restoring record=f-1 round=restore:f-1 | renew restore:f-1 | “refreshStarted restore 1”": ["loading"],
   },
   readFailed: { "unread | fail RefreshFailedError": ["loading"] },
   "found nothing": { "signedOut | overtake | fail SignedOutError | “signedOut another”": SIGNED_IN },
   "found an older record": {
-    "signedIn record=f0 stored=f0 round=restore:f-1 | wake | “loaded” | “refreshed another”": ["restoring"],
-    "signedIn record=f0 stored=f0 | wake | “loaded” | “refreshed another”": ["restoring, cooling"],
-    "signedIn record=f0 stored=f0 | overtake | fail SignedOutError | “signedIn another”": [
+    "signedIn record=f0 stored=f0 round=restore:f-1 | “loaded” | “refreshed another” | wake": ["restoring"],
+    "signedIn record=f0 stored=f0 | “loaded” | “refreshed another” | wake": ["restoring, cooling"],
+    "signedIn record=f0 stored=f0 | overtake | fail SignedOutError | “signedIn another” | wake": [
       "signedOut",
       "signedOut, rejected",
     ],
@@ -154,9 +154,9 @@ const table: Record<Given, Record<string, readonly Name[]>> = {
     "signedIn record=f2 stored=f0 round=stale:f1": ["refreshing, outrun"],
   },
   "found the same record": {
-    "signedIn record=f1 stored=f1 round=restore:f-1 | wake | “loaded” | “refreshed another”": ["restoring"],
-    "signedIn record=f1 stored=f1 | wake | “loaded” | “refreshed another”": ["restoring, cooling"],
-    "signedIn record=f1 stored=f1 | overtake | fail SignedOutError | “signedIn another”": [
+    "signedIn record=f1 stored=f1 round=restore:f-1 | “loaded” | “refreshed another” | wake": ["restoring"],
+    "signedIn record=f1 stored=f1 | “loaded” | “refreshed another” | wake": ["restoring, cooling"],
+    "signedIn record=f1 stored=f1 | overtake | fail SignedOutError | “signedIn another” | wake": [
       "signedOut",
       "signedOut, rejected",
     ],
@@ -165,27 +165,27 @@ const table: Record<Given, Record<string, readonly Name[]>> = {
     "signedIn record=f2 stored=f1 round=stale:f1": ["refreshing, outrun"],
   },
   "found a newer record": {
-    "signedIn record=f2 stored=f2 round=restore:f-1 | wake | “loaded” | “refreshed another”": ["restoring"],
-    "signedIn record=f2 stored=f2 | wake | “loaded” | “refreshed another”": ["restoring, cooling"],
-    "signedIn record=f2 stored=f2 | overtake | fail SignedOutError | “signedIn another”": [
+    "signedIn record=f2 stored=f2 round=restore:f-1 | “loaded” | “refreshed another” | wake": ["restoring"],
+    "signedIn record=f2 stored=f2 | “loaded” | “refreshed another” | wake": ["restoring, cooling"],
+    "signedIn record=f2 stored=f2 | overtake | fail SignedOutError | “signedIn another” | wake": [
       "signedOut",
       "signedOut, rejected",
     ],
-    "signedIn record=f2 stored=f2 | wake | “refreshed another”": [
+    "signedIn record=f2 stored=f2 | “refreshed another” | wake": [
       ...STORING,
       "signedIn",
       "signedIn, unsaved",
       "signedIn, refused",
       "signedIn, cooling",
     ],
-    "signedIn record=f2 stored=f2 refusals=[-29999,0] | wake | “refreshed another”": [
+    "signedIn record=f2 stored=f2 refusals=[-29999,0] | “refreshed another” | wake": [
       "signedIn, refused often",
     ],
-    "signedIn record=f2 stored=f2 round=stale:f1 | wake | “refreshed another”": ["refreshing"],
+    "signedIn record=f2 stored=f2 round=stale:f1 | “refreshed another” | wake": ["refreshing"],
   },
   "found another family": {
-    "signedIn record=g0 stored=g0 | overtake | wake | “loaded” | “signedIn another”": RESTORING,
-    "signedIn record=g0 stored=g0 | overtake | fail SignedOutError | “signedIn another”": [
+    "signedIn record=g0 stored=g0 | overtake | “loaded” | “signedIn another” | wake": RESTORING,
+    "signedIn record=g0 stored=g0 | overtake | fail SignedOutError | “signedIn another” | wake": [
       ...SIGNED_IN,
       "signedOut",
       "signedOut, rejected",
@@ -257,13 +257,13 @@ const table: Record<Given, Record<string, readonly Name[]>> = {
   "refused, sent with an older one": {},
   "refused, sent under another family": {},
   renewed: {
-    "signedIn record=f2 stored=f2 | wake | “loaded” | “refreshed us”": ["restoring"],
-    "signedIn record=f2 stored=f2 | wake | “refreshed us”": ["refreshing"],
+    "signedIn record=f2 stored=f2 | “loaded” | “refreshed us” | wake": ["restoring"],
+    "signedIn record=f2 stored=f2 | “refreshed us” | wake": ["refreshing"],
     "signedIn record=f2 stored=f2 | wake": ["refreshing, outrun"],
   },
   "renewed, not stored": {
-    "signedIn record=f2 | wake | “loaded” | “refreshed us”": ["restoring"],
-    "signedIn record=f2 stored=f1 | wake | “refreshed us”": ["refreshing"],
+    "signedIn record=f2 | “loaded” | “refreshed us” | wake": ["restoring"],
+    "signedIn record=f2 stored=f1 | “refreshed us” | wake": ["refreshing"],
     "signedIn record=f2 stored=f2 | wake": ["refreshing, outrun"],
   },
   overtaken: {
@@ -272,40 +272,40 @@ const table: Record<Given, Record<string, readonly Name[]>> = {
     "signedIn record=f2 stored=f2 | wake": ["refreshing, outrun"],
   },
   failed: {
-    "restoring record=f-1 coolDown=1×1000@100000 | fail RefreshFailedError through -1 | wake | “refreshFailed RefreshFailedError”":
+    "restoring record=f-1 coolDown=1×1000@100000 | fail RefreshFailedError through -1 | “refreshFailed RefreshFailedError” | wake":
       ["restoring"],
-    "signedIn record=f1 stored=f1 coolDown=1×1000@100000 | fail RefreshFailedError through 1 | wake | “refreshFailed RefreshFailedError”":
+    "signedIn record=f1 stored=f1 coolDown=1×1000@100000 | fail RefreshFailedError through 1 | “refreshFailed RefreshFailedError” | wake":
       ["refreshing"],
     "signedIn record=f2 stored=f2 | wake": ["refreshing, outrun"],
   },
   "failed, to be asked later": {
-    "restoring record=f-1 coolDown=1×20000@100000 | fail RefreshFailedError through -1 | wake | “refreshFailed RefreshFailedError”":
+    "restoring record=f-1 coolDown=1×20000@100000 | fail RefreshFailedError through -1 | “refreshFailed RefreshFailedError” | wake":
       ["restoring"],
-    "signedIn record=f1 stored=f1 coolDown=1×20000@100000 | fail RefreshFailedError through 1 | wake | “refreshFailed RefreshFailedError”":
+    "signedIn record=f1 stored=f1 coolDown=1×20000@100000 | fail RefreshFailedError through 1 | “refreshFailed RefreshFailedError” | wake":
       ["refreshing"],
     "signedIn record=f2 stored=f2 | wake": ["refreshing, outrun"],
   },
   "failed, rotated": {
-    "restoring record=f2 stored=f2 coolDown=1×1000@100000 | fail RefreshFailedError through -1 | wake | “refreshFailed RefreshFailedError”":
+    "restoring record=f2 stored=f2 coolDown=1×1000@100000 | fail RefreshFailedError through -1 | “refreshFailed RefreshFailedError” | wake":
       ["restoring"],
-    "signedIn record=f2 stored=f2 coolDown=1×1000@100000 | fail RefreshFailedError through 1 | wake | “refreshFailed RefreshFailedError”":
+    "signedIn record=f2 stored=f2 coolDown=1×1000@100000 | fail RefreshFailedError through 1 | “refreshFailed RefreshFailedError” | wake":
       ["refreshing"],
     "signedIn record=f2 stored=f2 | wake": ["refreshing, outrun"],
   },
   "failed, rotated, not stored": {
-    "restoring record=f2 coolDown=1×1000@100000 | fail RefreshFailedError through -1 | wake | “refreshFailed RefreshFailedError”":
+    "restoring record=f2 coolDown=1×1000@100000 | fail RefreshFailedError through -1 | “refreshFailed RefreshFailedError” | wake":
       ["restoring"],
-    "signedIn record=f2 stored=f1 coolDown=1×1000@100000 | fail RefreshFailedError through 1 | wake | “refreshFailed RefreshFailedError”":
+    "signedIn record=f2 stored=f1 coolDown=1×1000@100000 | fail RefreshFailedError through 1 | “refreshFailed RefreshFailedError” | wake":
       ["refreshing"],
     "signedIn record=f2 stored=f2 | wake": ["refreshing, outrun"],
   },
   rejected: {
-    "signedOut | wake | “loaded”": ["restoring"],
+    "signedOut | “loaded” | wake": ["restoring"],
     "signedOut rejected=f | fail RefreshRejectedError | “signedOut us RefreshRejectedError”": ["refreshing"],
     "signedIn record=f2 stored=f2 | wake": ["refreshing, outrun"],
   },
   "rejected, not stored": {
-    "signedOut | wake | “loaded”": ["restoring"],
+    "signedOut | “loaded” | wake": ["restoring"],
     "signedOut stored=f1 rejected=f | fail RefreshRejectedError | “signedOut us RefreshRejectedError”": [
       "refreshing",
     ],
@@ -313,31 +313,31 @@ const table: Record<Given, Record<string, readonly Name[]>> = {
   },
   "ended, an earlier round": {},
   renewedLate: {
-    "signedIn record=f2 stored=f2 round=restore:f-1 | wake | “loaded” | “refreshed us”": ["restoring"],
-    "signedIn record=f2 stored=f2 | wake | “loaded” | “refreshed us”": ["restoring, cooling"],
-    "signedIn record=f2 stored=f2 | wake | “refreshed us”": [
+    "signedIn record=f2 stored=f2 round=restore:f-1 | “loaded” | “refreshed us” | wake": ["restoring"],
+    "signedIn record=f2 stored=f2 | “loaded” | “refreshed us” | wake": ["restoring, cooling"],
+    "signedIn record=f2 stored=f2 | “refreshed us” | wake": [
       ...STORING,
       "signedIn",
       "signedIn, unsaved",
       "signedIn, refused",
       "signedIn, cooling",
     ],
-    "signedIn record=f2 stored=f2 refusals=[-29999,0] | wake | “refreshed us”": ["signedIn, refused often"],
-    "signedIn record=f2 stored=f2 round=stale:f1 | wake | “refreshed us”": ["refreshing"],
+    "signedIn record=f2 stored=f2 refusals=[-29999,0] | “refreshed us” | wake": ["signedIn, refused often"],
+    "signedIn record=f2 stored=f2 round=stale:f1 | “refreshed us” | wake": ["refreshing"],
   },
   "renewedLate, not stored": {
-    "signedIn record=f2 round=restore:f-1 | wake | “loaded” | “refreshed us”": ["restoring"],
-    "signedIn record=f2 | wake | “loaded” | “refreshed us”": ["restoring, cooling"],
-    "signedIn record=f2 stored=undefined | wake | “refreshed us”": ["storing"],
-    "signedIn record=f2 | wake | “refreshed us”": ["storing, first"],
-    "signedIn record=f2 stored=f1 | wake | “refreshed us”": [
+    "signedIn record=f2 round=restore:f-1 | “loaded” | “refreshed us” | wake": ["restoring"],
+    "signedIn record=f2 | “loaded” | “refreshed us” | wake": ["restoring, cooling"],
+    "signedIn record=f2 stored=undefined | “refreshed us” | wake": ["storing"],
+    "signedIn record=f2 | “refreshed us” | wake": ["storing, first"],
+    "signedIn record=f2 stored=f1 | “refreshed us” | wake": [
       "signedIn",
       "signedIn, refused",
       "signedIn, cooling",
     ],
-    "signedIn record=f2 stored=f0 | wake | “refreshed us”": ["signedIn, unsaved"],
-    "signedIn record=f2 stored=f1 refusals=[-29999,0] | wake | “refreshed us”": ["signedIn, refused often"],
-    "signedIn record=f2 stored=f1 round=stale:f1 | wake | “refreshed us”": ["refreshing"],
+    "signedIn record=f2 stored=f0 | “refreshed us” | wake": ["signedIn, unsaved"],
+    "signedIn record=f2 stored=f1 refusals=[-29999,0] | “refreshed us” | wake": ["signedIn, refused often"],
+    "signedIn record=f2 stored=f1 round=stale:f1 | “refreshed us” | wake": ["refreshing"],
   },
   "renewedLate, another family": {},
   signIn: {

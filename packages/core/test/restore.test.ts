@@ -62,7 +62,7 @@ test("is signed out, without an error, when the restoring refresh is rejected", 
   expect(session.state).toStrictEqual({ status: "signedOut" });
   expect((await held).status).toBe(401);
   expect(story(server.log)).toStrictEqual(["→ GET /me", "← 401 GET /me"]);
-  expect(events.map(({ type }) => type)).toStrictEqual(["held", "released", "loaded"]);
+  expect(events.map(({ type }) => type)).toStrictEqual(["held", "loaded", "released"]);
 });
 
 test("does not call it signed out when the restoring refresh fails, and tries again after its cool-down", async () => {

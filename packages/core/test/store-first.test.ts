@@ -233,7 +233,7 @@ test("does not take a failed load for a sign-out: what waits fails, the next req
   expect(before).toStrictEqual({ status: "loading" });
   expect(next.status).toBe(200);
   expect(story(server.log)).toStrictEqual(["signIn: a0 r0", "→ GET /me a0", "← 200 GET /me a0"]);
-  expect(events.map(({ type }) => type)).toStrictEqual(["held", "storeFailed", "held", "released", "loaded"]);
+  expect(events.map(({ type }) => type)).toStrictEqual(["held", "storeFailed", "held", "loaded", "released"]);
 });
 
 test("drops a load that ends after a sign-in", async () => {
