@@ -2,7 +2,7 @@
 // share while a refresh is in flight, one retry after a 401. Everything is in the module, as it is there.
 
 /** A token response, as far as the wrapper reads it. */
-export interface Answer {
+interface Answer {
   readonly access_token: string;
   readonly refresh_token?: string;
   readonly expires_in?: number;

@@ -15,7 +15,7 @@ export interface Run {
 
 /** Sends the same bursts through Freshtoken and through the wrapper written by hand, each with a sign-in of its own. */
 export async function compare(server: AuthorizationServer, plan: readonly Burst[]): Promise<[Run, Run]> {
-  const progress = showProgress("waiting for tokens to expire");
+  const progress = showProgress("sending a burst whenever the token expires");
 
   async function run(connecting: Promise<Client>): Promise<Run> {
     const client = await connecting;

@@ -36,7 +36,7 @@ test.each([
   ["SIGTERM", 143],
 ] as const)("ends at %s in mid-run, and frees its ports", async (signal, exitCode) => {
   const { child, printed, ended } = run(...demo);
-  await expect.poll(() => printed.out, { timeout: 10_000 }).toContain("bursts");
+  await expect.poll(() => printed.out, { timeout: 10_000 }).toContain("burst 1 of 5");
 
   child.kill(signal);
 
@@ -50,7 +50,7 @@ test("ends when the process that started it is killed", async () => {
     import { spawn } from "node:child_process";
     spawn(process.execPath, ${JSON.stringify(demo)}, { stdio: "inherit" });`;
   const { child, printed, ended } = run("--input-type=module", "--eval", starts);
-  await expect.poll(() => printed.out, { timeout: 10_000 }).toContain("bursts");
+  await expect.poll(() => printed.out, { timeout: 10_000 }).toContain("burst 1 of 5");
 
   child.kill("SIGKILL");
 

@@ -105,7 +105,7 @@ export function createSession(options: SessionOptions): Session {
   let families = 0;
 
   // The machine decides; what it decided is carried out, in order, and then told.
-  function dispatch(input: Input): void {
+  function dispatch(input: Input, tellsLater = false): void {
     if (inputs.push(input) > 1) return;
     for (const next of inputs) {
       const [moved, effects] = transition(machine, next, settings);
@@ -116,7 +116,7 @@ export function createSession(options: SessionOptions): Session {
     inputs.length = 0;
     state = snapshot(machine, state);
     if (!isPending(machine)) resolveLoaded();
-    announcer.flush();
+    if (!tellsLater) announcer.flush();
   }
 
   function perform(effect: Effect): void {
@@ -190,7 +190,7 @@ export function createSession(options: SessionOptions): Session {
     dispatch({ type: "readFailed", error: failure });
   }
 
-  async function look(): Promise<SessionRecord | null> {
+  async function look(isInSection = false): Promise<SessionRecord | null> {
     const began = changes;
     const value = await within(() => store.load(), refreshTimeout, clock, "load() of the store").catch(
       (error) => {
@@ -198,7 +198,8 @@ export function createSession(options: SessionOptions): Session {
       },
     );
     const record = accept(value);
-    if (began === changes) dispatch({ type: "found", record });
+    // A round that finds it is not alone leaves the section and ends: then it is told.
+    if (began === changes) dispatch({ type: "found", record }, isInSection);
     return record;
   }
 
@@ -248,7 +249,7 @@ export function createSession(options: SessionOptions): Session {
   const desk: Desk = {
     settings,
     own,
-    look,
+    look: () => look(true),
     serves: (record) => machine.status !== "closed" && sameRecord(machine.record, record),
     save: (write) =>
       writer.write({

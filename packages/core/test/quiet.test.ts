@@ -258,6 +258,25 @@ test("tells how its own round ended outside the exclusive section", async () => 
   expect(told).toStrictEqual(["enter", "leave", "refreshed", "enter", "leave", "signedOut"]);
 });
 
+test("tells what its round found of another outside the exclusive section", async () => {
+  const [server, shared] = [createServer(), createSharedStore()];
+  const { session } = sessionOn(server, { clock: createClock(), store: shared.peer() });
+  await session.signIn(server.signIn());
+  session.subscribe(({ type }) => shared.log.push(type));
+  const tokens = { accessToken: "a1", refreshToken: "r1" };
+  shared.held = { family: shared.held?.family ?? "", generation: 1, tokens };
+
+  await session.refresh();
+  await settled();
+  shared.held = null;
+  await session.refresh().catch(() => {});
+  await settled();
+
+  const told = shared.log.filter((line) => /^(?:enter|leave|refreshed|signedOut)$/.test(line));
+  expect(told).toStrictEqual(["enter", "leave", "refreshed", "enter", "leave", "signedOut"]);
+  expect(ledger(server.log)).toMatchObject({ attempts: 0 });
+});
+
 test("revokes outside the exclusive section", async () => {
   const [server, shared] = [createServer(), createSharedStore()];
   const revoke = async () => void shared.log.push("revoke");
