@@ -52,6 +52,8 @@ export interface Connection {
 export interface Patience {
   readonly signal?: AbortSignal | null | undefined;
   readonly replayable: boolean;
+  /** It was never sent, so it counts as held. */
+  readonly held: boolean;
 }
 
 /** What the exchange needs of its session. */
@@ -80,7 +82,7 @@ export function createConnection(gate: Gate, covers: (url: string | URL) => bool
     hold(signal) {
       const made = gate.family();
       if (made === "") return undefined;
-      const hold = (family: string | undefined) => gate.hold(family, { signal, replayable: true });
+      const hold = (family: string | undefined) => gate.hold(family, { signal, replayable: true, held: true });
       try {
         const first = hold(made);
         return first && comeTo(first, () => hold(made ?? gate.family()));
@@ -139,7 +141,7 @@ async function send<R>(gate: Gate, exchange: Exchange<R>): Promise<R> {
   }
 
   function hold(): Promise<void> | undefined {
-    return hasWaited || made === "" ? undefined : gate.hold(made, { signal, replayable });
+    return hasWaited || made === "" ? undefined : gate.hold(made, { signal, replayable, held: sends === 0 });
   }
 
   // The scheme asks for the request once more, with the same tokens.

@@ -301,7 +301,7 @@ export function createSession(options: SessionOptions): Session {
       if (rejected?.family === family) throw rejected.error;
       throw status === "closed" ? closedError() : signedOutError();
     },
-    hold: (made, patience) => hold(made, patience, true),
+    hold,
     refused(sent) {
       if (closing) throw closedError();
       dispatch({ type: "refused", family: sent.family, generation: sent.generation, now: clock.now() });
@@ -316,8 +316,8 @@ export function createSession(options: SessionOptions): Session {
     replayed: (request) => emit({ type: "replayed", ...request }),
   };
 
-  function hold(made: string | undefined, patience: Patience, isRequest: boolean): Promise<void> | undefined {
-    const { signal, replayable } = patience;
+  function hold(made: string | undefined, patience: Patience): Promise<void> | undefined {
+    const { signal, replayable, held } = patience;
     if (signal?.aborted) throw signal.reason;
     let admission = judge();
     if (admission.type !== "fail" && admission.first && !closing) {
@@ -327,10 +327,10 @@ export function createSession(options: SessionOptions): Session {
     if (admission.type === "go") return undefined;
     if (admission.type === "fail") throw admission.error;
     if (closing) throw closedError();
-    if (isRequest && queue.held >= settings.maxHeld) throw queueFullError(settings.maxHeld);
+    if (held && queue.held >= settings.maxHeld) throw queueFullError(settings.maxHeld);
     const beyond = machine.record?.generation ?? -1;
-    const waiting = queue.wait({ held: isRequest, beyond, lenient: !replayable && !machine.refused, signal });
-    if (isRequest) emit({ type: "held", count: queue.held });
+    const waiting = queue.wait({ held, beyond, lenient: !replayable && !machine.refused, signal });
+    if (held) emit({ type: "held", count: queue.held });
     return waiting;
 
     function judge() {
@@ -435,7 +435,7 @@ export function createSession(options: SessionOptions): Session {
     signOut,
     async tokens({ signal } = {}) {
       let made = familyOf(machine);
-      const turn = () => (made === "" ? undefined : hold(made, { signal, replayable: true }, false));
+      const turn = () => (made === "" ? undefined : hold(made, { signal, replayable: true, held: false }));
       for (let pending = turn(); pending; pending = turn()) {
         await pending;
         made ??= familyOf(machine);

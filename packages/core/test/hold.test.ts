@@ -271,6 +271,26 @@ test("counts neither refused requests nor tokens() and refresh() against maxHeld
   expect(ledger(server.log)).toMatchObject({ attempts: 1, requests: 6, refusals: 3, answers: 3 });
 });
 
+test("does not count a late refusal whose replay waits for the next refresh", async () => {
+  const { server, session, events, request } = await begin({ maxHeld: 0 });
+  const [answer, refreshing] = [createGate(), createGate()];
+  server.next("/late", { answerAfter: answer, refuse: true });
+  server.next("/refused", { refuse: true });
+
+  const late = request("/late");
+  await session.refresh();
+  server.next("token", { actAfter: refreshing });
+  const refused = request("/refused");
+  await refreshing.reached(1);
+  answer.open();
+  await settled();
+  refreshing.open();
+
+  expect([(await late).status, (await refused).status]).toStrictEqual([200, 200]);
+  expect(events.map(({ type }) => type)).not.toContain("held");
+  expect(ledger(server.log)).toMatchObject({ refreshes: 2, reuses: 0, refusals: 2, answers: 2 });
+});
+
 test("tokens() waits whatever maxHeld is, and is not told as held", async () => {
   const { clock, session, events } = await begin({ maxHeld: 0 });
   clock.jump(LIFETIME);
