@@ -66,7 +66,9 @@ function median(values) {
 const path = await fresh();
 console.log("A request with a fresh token, transport left out (median of 9 × 20,000):");
 for (const [name, ns] of Object.entries(path)) {
-  console.log(`  ${name.padEnd(16)} ${(ns / 1000).toFixed(2).padStart(7)} µs   ${(ns / path["bare fetch"]).toFixed(1)} ×`);
+  console.log(
+    `  ${name.padEnd(16)} ${(ns / 1000).toFixed(2).padStart(7)} µs   ${(ns / path["bare fetch"]).toFixed(1)} ×`,
+  );
 }
 
 await held(1_000);
@@ -76,5 +78,7 @@ for (const count of sizes) {
   const runs = [await held(count), await held(count), await held(count)];
   const us = median(runs.map((run) => run.us));
   const bytes = median(runs.map((run) => run.bytes));
-  console.log(`  ${String(count).padStart(7)} requests ${us.toFixed(2).padStart(7)} µs each  ${Math.round(bytes)} bytes each while held`);
+  console.log(
+    `  ${String(count).padStart(7)} requests ${us.toFixed(2).padStart(7)} µs each  ${Math.round(bytes)} bytes each while held`,
+  );
 }

@@ -52,7 +52,7 @@ function read(settings: Settings, value: unknown, previous: TokenSet, requestedA
   try {
     const answered = readTokens(value, settings.scheme, requestedAt);
     const now = settings.clock.now();
-    return { type: "renewed", tokens: renewedTokens(answered, previous, requestedAt, now, settings) };
+    return { type: "renewed", tokens: renewedTokens(answered, previous, now, settings) };
   } catch (error) {
     const refreshToken = rotatedToken(value);
     const isKept = refreshToken === previous.refreshToken;

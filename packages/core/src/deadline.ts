@@ -6,7 +6,12 @@ export class DeadlineError extends Error {
 }
 
 /** Waits for work at most `ms`. Rejects with a {@link DeadlineError} that says what was late; the work runs on. */
-export function within<T>(work: () => T | Promise<T>, ms: number, clock: Clock, what: string): Promise<T> {
+export function within<T>(
+  work: () => T | PromiseLike<T>,
+  ms: number,
+  clock: Clock,
+  what: string,
+): Promise<T> {
   return new Promise((resolve, reject) => {
     const stop = clock.timer(() => reject(new DeadlineError(`${what} took longer than ${ms} ms`)), ms, false);
     // Inside a promise, so that a throw is a rejection.

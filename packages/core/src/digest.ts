@@ -2,6 +2,8 @@ import type { TokenSet } from "./tokens.ts";
 
 // A part of a token that is shorter than this says nothing of it.
 const PART = 8;
+// What is longer was not written to be read.
+const LONGEST = 10_000;
 
 /**
  * Returns what is safe to show of an error: its name, message, code, status and stack, cleared of every
@@ -10,8 +12,8 @@ const PART = 8;
  */
 export function digest(error: unknown, known: readonly TokenSet[]): Error {
   try {
-    const secrets = known.flatMap(secretsOf);
-    const seen = (value: unknown) => clear(String(value), secrets);
+    const secrets = [...new Set(known.flatMap(secretsOf))];
+    const seen = (value: unknown) => clear(String(value).slice(0, LONGEST), secrets);
     const { name, message, stack, code, status, cause, response } = Object(error) as ErrorLike;
     // A parser quotes what it could not read, which may be a token that nobody knows yet.
     const said = name === "SyntaxError" ? "The text could not be parsed" : seen(message ?? error);
@@ -40,11 +42,15 @@ interface ErrorLike {
 
 function secretsOf({ accessToken, refreshToken, idToken, extra }: TokenSet): string[] {
   // What is short beside the tokens is no secret: clearing it would only garble the text.
-  const others = Object.values(extra ?? {}).filter((value) => String(value).length >= PART);
-  const all: unknown[] = [accessToken, refreshToken, idToken, ...others];
-  const secrets = all.filter((secret): secret is string => typeof secret === "string" && secret !== "");
+  const others = stringsIn(extra, 4).filter((text) => text.length >= PART);
+  const secrets = [accessToken, refreshToken, idToken, ...others].filter((secret) => secret !== undefined);
   // As it is, and as it stands in a URL.
-  return [...new Set(secrets.flatMap((secret) => [secret, encodeURIComponent(secret)]))];
+  return secrets.filter((secret) => secret !== "").flatMap((secret) => [secret, encodeURIComponent(secret)]);
+}
+
+function stringsIn(value: unknown, depth: number): string[] {
+  if (typeof value === "string") return [value];
+  return depth > 0 ? Object.values(Object(value)).flatMap((inner) => stringsIn(inner, depth - 1)) : [];
 }
 
 function clear(text: string, secrets: readonly string[]): string {

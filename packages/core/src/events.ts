@@ -32,27 +32,30 @@ export type SessionEvent =
 export interface Announcer {
   readonly listeners: Set<(event: SessionEvent) => void>;
   add(event: SessionEvent): void;
+  /** Tells what was added, soon: after those who were woken by it have gone on, and in a stack of its own. */
   flush(): void;
 }
 
 export function createAnnouncer(): Announcer {
   const listeners = new Set<(event: SessionEvent) => void>();
-  const events: SessionEvent[] = [];
-  let isFlushing = false;
+  let events: SessionEvent[] = [];
+
+  function tellAll(): void {
+    const told = events;
+    events = [];
+    for (const event of told) {
+      // Those who are subscribed when it is told, less whom another listener has undone before its turn.
+      for (const listener of [...listeners]) if (listeners.has(listener)) void tell(listener, event);
+    }
+  }
+
   return {
     listeners,
     add(event) {
       events.push(event);
     },
     flush() {
-      if (isFlushing) return;
-      isFlushing = true;
-      for (const event of events) {
-        // Those who are subscribed when it is told, less whom another listener has undone before its turn.
-        for (const listener of [...listeners]) if (listeners.has(listener)) void tell(listener, event);
-      }
-      events.length = 0;
-      isFlushing = false;
+      if (events.length > 0) void Promise.resolve().then(tellAll);
     },
   };
 }

@@ -9,6 +9,7 @@ import type { Settings } from "./options.ts";
 import { withoutQuery } from "./origin.ts";
 import { type Answer, isRefusal } from "./refusal.ts";
 import type { SessionRecord } from "./store.ts";
+import { isThenable } from "./thenable.ts";
 
 /** One request of one transport. */
 export interface Exchange<R> {
@@ -63,8 +64,11 @@ export interface Gate {
   family(): string | undefined;
   /** What this family is served now. Throws what became of it, where it is not served any more. */
   served(family: string): SessionRecord;
-  /** Lets a request of this family wait for its turn; undefined: go now. Throws what became of the family. */
-  hold(made: string | undefined, patience: Patience): Promise<void> | undefined;
+  /**
+   * Lets a request of this family wait for its turn; undefined: go now. Resolves with the family that was served
+   * when it was woken. Throws what became of its own.
+   */
+  hold(made: string | undefined, patience: Patience): Promise<string> | undefined;
   /** Tells of a refusal. True: a round is in flight. False: there will be none. Throws where one has just failed. */
   refused(sent: SessionRecord): boolean;
   /** Waits until something newer than this may be there. */
@@ -81,11 +85,11 @@ export function createConnection(gate: Gate, covers: (url: string | URL) => bool
     family: gate.family,
     hold(signal) {
       const made = gate.family();
-      if (made === "") return undefined;
-      const hold = (family: string | undefined) => gate.hold(family, { signal, replayable: true, held: true });
+      const next = (family: string | undefined) =>
+        gate.hold(family, { signal, replayable: true, held: true });
       try {
-        const first = hold(made);
-        return first && comeTo(first, () => hold(made ?? gate.family()));
+        const first = made === "" ? undefined : next(made);
+        return first && comeTo(first, next);
       } catch (error) {
         return Promise.reject(error);
       }
@@ -99,8 +103,15 @@ export function createConnection(gate: Gate, covers: (url: string | URL) => bool
 }
 
 // Who is woken judges anew: what it was woken for may have passed, by a sign-out for instance.
-async function comeTo(first: Promise<void>, next: () => Promise<void> | undefined): Promise<void> {
-  for (let pending: Promise<void> | undefined = first; pending; pending = next()) await pending;
+async function comeTo(
+  first: Promise<string>,
+  next: (family: string) => Promise<string> | undefined,
+): Promise<void> {
+  let pending: Promise<string> | undefined = first;
+  while (pending) {
+    const family: string = await pending;
+    pending = family === "" ? undefined : next(family);
+  }
 }
 
 // The way of one request:
@@ -117,63 +128,60 @@ async function send<R>(gate: Gate, exchange: Exchange<R>): Promise<R> {
   let made = exchange.family ?? gate.family();
   let sends = 0;
   let hasWaited = false;
+  // The answer that newer tokens are to better; `kept` once its socket was given back.
+  let refused: R | undefined;
+  let kept: Promise<R> | undefined;
 
-  for (;;) {
-    for (let pending = hold(); pending; pending = hold()) {
-      await pending;
-      made ??= gate.family();
-      hasWaited = sends > 0;
+  try {
+    for (;;) {
+      for (let pending = hold(); pending; pending = hold()) {
+        made = await pending;
+        hasWaited = sends > 0;
+      }
+      const sent = made ? gate.served(made) : null;
+      if (!sent) return exchange.send({});
+      const fields = scheme.fields(sent.tokens, request);
+      const authorized = isThenable(fields) ? await fields : fields;
+      gate.served(sent.family);
+      if (sends++ > 0) gate.replayed(lineOf(exchange));
+      const response = await exchange.send(authorized ?? {});
+
+      const answer = exchange.answer(response);
+      const isAsked = scheme.answered?.(answer, request) === "replay";
+      const verdict = isAsked || (custom ? custom(answer) : isRefusal(answer, request.url));
+      if (!(isThenable(verdict) ? await verdict : verdict)) return response;
+      refused = response;
+      kept = undefined;
+      // What the scheme asks for needs no newer tokens.
+      if (!isAsked && !(await renewed(sent))) return kept ?? response;
+      if (sends === MAX_SENDS) return response;
+      giveBack(response);
     }
-    const sent = made ? gate.served(made) : null;
-    if (!sent) return exchange.send({});
-    const fields = scheme.fields(sent.tokens, request);
-    const authorized = isPromise(fields) ? await fields : fields;
-    gate.served(sent.family);
-    if (sends++ > 0) gate.replayed(lineOf(exchange));
-    const response = await exchange.send(authorized);
-
-    const answer = exchange.answer(response);
-    const isAsked = scheme.answered?.(answer, request) === "replay";
-    const verdict = isAsked || (custom ? custom(answer) : isRefusal(answer, request.url));
-    if (!(isPromise(verdict) ? await verdict : verdict)) return response;
-    const last = await (isAsked ? again(response) : renewed(response, sent));
-    if (last) return last.response;
+  } catch (error) {
+    if (refused === undefined) throw error;
+    if (error instanceof RefreshRejectedError) return explain(await (kept ?? refused), error);
+    kept ??= release(refused);
+    throw error;
   }
 
-  function hold(): Promise<void> | undefined {
+  function hold(): Promise<string> | undefined {
     return hasWaited || made === "" ? undefined : gate.hold(made, { signal, replayable, held: sends === 0 });
   }
 
-  // The scheme asks for the request once more, with the same tokens.
-  async function again(response: R): Promise<{ response: R } | undefined> {
-    if (sends === MAX_SENDS) return { response };
-    void release(response);
-    if (!replayable) throw notReplayable();
-    return undefined;
+  // Waits for newer tokens than were sent. False: there are none to be had, and the caller gets the refusal.
+  async function renewed(sent: SessionRecord): Promise<boolean> {
+    while (gate.served(sent.family).generation === sent.generation) {
+      if (hasWaited || sends === MAX_SENDS || !gate.refused(sent)) return false;
+      giveBack(refused as R);
+      await gate.newer(sent, signal);
+    }
+    hasWaited ||= kept !== undefined;
+    return true;
   }
 
-  // Waits for newer tokens, or returns the answer that the caller gets after all.
-  async function renewed(response: R, sent: SessionRecord): Promise<{ response: R } | undefined> {
-    let kept: Promise<R> | undefined;
-    try {
-      while (gate.served(sent.family).generation === sent.generation) {
-        if (hasWaited || sends === MAX_SENDS || !gate.refused(sent))
-          return { response: await (kept ?? response) };
-        kept ??= release(response);
-        if (!replayable) throw notReplayable();
-        await gate.newer(sent, signal);
-      }
-      hasWaited ||= kept !== undefined;
-      if (sends === MAX_SENDS) return { response };
-      kept ??= release(response);
-      if (!replayable) throw notReplayable();
-      return undefined;
-    } catch (error) {
-      if (error instanceof RefreshRejectedError)
-        return { response: explain(await (kept ?? response), error) };
-      if (!kept) void release(response);
-      throw error;
-    }
+  function giveBack(response: R): void {
+    kept ??= release(response);
+    if (!replayable) throw notReplayable();
   }
 
   async function release(response: R): Promise<R> {
@@ -195,10 +203,6 @@ function notReplayable(): NotReplayableError {
   return new NotReplayableError(
     "The token was refused, and the body, a stream, cannot be sent twice. The token is refreshed for the next call: make it with a new body",
   );
-}
-
-function isPromise<T>(value: T | Promise<T>): value is Promise<T> {
-  return typeof (value as { then?: unknown }).then === "function";
 }
 
 function lineOf({ method, url }: Exchange<unknown>): RequestLine {

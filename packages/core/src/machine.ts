@@ -15,7 +15,7 @@ import { freshness } from "./tokens.ts";
 //
 // Beside it, in `restoring` and `signedIn`, at most one round is in flight.
 
-export type Reason = "stale" | "ageing" | "refused" | "requested" | "restore";
+type Reason = "stale" | "ageing" | "refused" | "requested" | "restore";
 
 /** One refresh as its callers see it. */
 export interface Round {
@@ -25,7 +25,7 @@ export interface Round {
 }
 
 /** After a failed round: how long stale tokens fail at once. */
-export interface CoolDown {
+interface CoolDown {
   readonly error: RefreshFailedError;
   readonly since: number;
   readonly ms: number;
@@ -103,8 +103,8 @@ export interface First {
 
 export type Effect =
   | { readonly type: "load" }
-  /** Writes; with `expected`, only where the store still holds that. */
-  | { readonly type: "save"; readonly record: SessionRecord; readonly expected?: SessionRecord | null }
+  /** Writes what is served where the store holds what is thought to be `stored`. */
+  | { readonly type: "save"; readonly record: SessionRecord }
   | { readonly type: "renew"; readonly round: Round }
   /** The round is no longer ours: end its exclusive section. Its attempt runs on. */
   | { readonly type: "overtake" }
@@ -237,15 +237,16 @@ function read(machine: Machine, { record, first, now }: Extract<Input, { type: "
   const begun: Machine = { ...machine, status: first.status, record: first.record };
   if (first.status === "restoring") return needed(begun, "restore", now);
   if (first.status === "signedIn") return [begun, [loaded, WAKE]];
-  return [begun, [{ type: "save", record: first.record, expected: null }, loaded]];
+  return [begun, [{ type: "save", record: first.record }, loaded]];
 }
 
 // What the store holds counts only where it is news: it may be what it was, or what we are about to overwrite.
 function found(machine: Machine, record: SessionRecord | null): Step {
   const { status, stored } = machine;
   if (status === "unread" || status === "loading" || status === "closed") return same(machine);
+  if (stored !== undefined && sameRecord(record, stored)) return same(machine);
   if (record && isNewer(record, machine)) return renewed(machine, record, "another", true);
-  if (stored === undefined || sameRecord(record, stored)) return same(machine);
+  if (stored === undefined) return same(machine);
   if (record && record.family === machine.record?.family) return [{ ...machine, stored: record }, []];
   if (record) return takenOver(machine, record);
   return status === "signedOut" ? [{ ...machine, stored: null }, []] : endedElsewhere();
@@ -391,8 +392,9 @@ function signedOut(machine: Machine): Step {
   ];
 }
 
+// Also what is not served yet: a round tells its end later, outside the exclusive section.
 function saved(machine: Machine, record: SessionRecord | null, stored: boolean): Step {
-  if (!sameRecord(record, machine.record)) return same(machine);
+  if (record?.family !== machine.record?.family) return same(machine);
   const known = stored ? record : machine.stored;
   if (machine.status !== "storing") return [{ ...machine, stored: known }, []];
   return [{ ...machine, status: "signedIn", stored: known }, [WAKE]];

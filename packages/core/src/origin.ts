@@ -25,7 +25,11 @@ export function originsOf(origins: Origins | undefined, base?: string | URL): (u
     );
   }
   const allowed = (url: URL) =>
-    listed ? listed.has(url.origin) : typeof origins === "function" ? origins(url) : url.origin === only;
+    listed
+      ? listed.has(url.origin)
+      : typeof origins === "function"
+        ? origins(url) === true
+        : url.origin === only;
 
   return (address) => {
     const url = parse(address, globalThis.location?.href);

@@ -7,7 +7,7 @@ interface Waiter {
   /** Would rather go with what there is than fail with a refresh. */
   readonly lenient: boolean;
   readonly signal: AbortSignal | undefined;
-  readonly resolve: () => void;
+  readonly resolve: (stamp: string) => void;
   readonly reject: (reason: unknown) => void;
 }
 
@@ -27,10 +27,10 @@ export interface Wait {
 export interface Queue {
   /** How many requests are held, that is: not yet sent. */
   readonly held: number;
-  /** Waits to be woken. Rejects with the signal's reason, or with what `fail` was given. */
-  wait(wait: Wait): Promise<void>;
+  /** Waits to be woken. Resolves with the stamp that `wake` gave; rejects with its signal's reason, or as `fail` says. */
+  wait(wait: Wait): Promise<string>;
   /** Wakes all, first come first. Returns how many of them were held. */
-  wake(): number;
+  wake(stamp: string): number;
   /** Rejects those who wait for a newer token set than `through` or an older one; without it, all. */
   fail(error: Error, through?: number): void;
 }
@@ -44,9 +44,9 @@ export function createQueue(busy: (isBusy: boolean) => void): Queue {
   let held = 0;
 
   function enter(waiter: Waiter): void {
+    if (waiter.signal) watch(waiter.signal).waiters.add(waiter);
     waiters.add(waiter);
     if (waiter.held) held++;
-    if (waiter.signal) watch(waiter.signal).waiters.add(waiter);
     if (waiters.size === 1) busy(true);
   }
 
@@ -62,6 +62,7 @@ export function createQueue(busy: (isBusy: boolean) => void): Queue {
     if (known) return known;
     const aborted = () => rejectAll([...made.waiters], signal.reason);
     const made = { waiters: new Set<Waiter>(), stop: () => signal.removeEventListener("abort", aborted) };
+    // First of all: what is no signal throws here, and nothing was entered.
     signal.addEventListener("abort", aborted);
     watches.set(signal, made);
     return made;
@@ -92,11 +93,11 @@ export function createQueue(busy: (isBusy: boolean) => void): Queue {
         enter({ held, beyond, lenient, signal: signal ?? undefined, resolve, reject }),
       );
     },
-    wake() {
+    wake(stamp) {
       const released = held;
       for (const waiter of [...waiters]) {
         leave(waiter);
-        waiter.resolve();
+        waiter.resolve(stamp);
       }
       return released;
     },

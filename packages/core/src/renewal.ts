@@ -5,8 +5,9 @@ import type { Settings } from "./options.ts";
 import { exclusively } from "./section.ts";
 import { type SessionRecord, sameRecord } from "./store.ts";
 import type { TokenSet } from "./tokens.ts";
+import type { Wish } from "./vault.ts";
 import type { Verdict } from "./verdict.ts";
-import type { Write, Written } from "./writer.ts";
+import type { Written } from "./writer.ts";
 
 /** What a round needs of its session. */
 export interface Desk {
@@ -18,7 +19,7 @@ export interface Desk {
   /** True while the session serves exactly this record; null: none. */
   serves(record: SessionRecord | null): boolean;
   /** Stores a record in its turn, where `due` still holds by then. A lost write has looked what is there. */
-  save(write: Omit<Write, "ended"> & Partial<Pick<Write, "ended">>): Promise<Written>;
+  save(wish: Wish): Promise<Written>;
   /** Takes a record that was saved when its attempt no longer counted. */
   renewedLate(record: SessionRecord, stored: boolean): void;
   /** Takes tokens whose session has ended, or moved on, meanwhile. */
@@ -41,7 +42,8 @@ export async function renew({ from }: Round, desk: Desk, overtaken: AbortSignal)
   let attempts = 0;
   let pauses = 0;
   let repeated = false;
-  let concluded = false;
+  // What came of this round first: what comes after it is an orphan.
+  let concluded: SessionRecord | undefined;
 
   for (;;) {
     const ended = await exclusively(settings, section, overtaken).catch(unreachable);
@@ -49,6 +51,8 @@ export async function renew({ from }: Round, desk: Desk, overtaken: AbortSignal)
     if (ended.lasting || attempts >= settings.refreshAttempts || Number(ended.retryAfter) > PATIENCE) {
       return failed(ended);
     }
+    // Only the round that the session waits for sleeps.
+    if (!desk.serves(from)) return OVERTAKEN;
     const goesOn = await desk.sleep(Math.max(backOff(), ended.retryAfter ?? 0));
     if (!desk.serves(from)) return OVERTAKEN;
     if (!goesOn) return failed(ended);
@@ -61,20 +65,20 @@ export async function renew({ from }: Round, desk: Desk, overtaken: AbortSignal)
     if (!desk.serves(from)) return OVERTAKEN;
     const { tokens } = loaded && sameRecord(loaded, from) ? loaded : from;
     known.push(tokens);
-    let answer = await ask(tokens, loaded);
+    let answer = await ask(tokens);
     if (isLost(answer) && desk.serves(from)) {
       repeated = true;
-      answer = await ask(tokens, loaded);
+      answer = await ask(tokens);
     }
-    if (answer.type === "renewed") return conclude(answer, answer.tokens, loaded);
+    if (answer.type === "renewed") return conclude(answer, answer.tokens);
     if (answer.type === "rejected") return believe(answer);
-    return answer.tokens ? conclude(answer, answer.tokens, loaded) : answer;
+    return answer.tokens ? conclude(answer, answer.tokens) : answer;
   }
 
-  function ask(tokens: TokenSet, loaded: SessionRecord | null): Promise<Answer> {
+  function ask(tokens: TokenSet): Promise<Answer> {
     const context = { refreshToken: tokens.refreshToken ?? "", tokens, attempt: ++attempts };
     return attempt(settings, context, desk.own, (late) => {
-      if (late.type === "renewed") void concludeLate(late.tokens, loaded);
+      if (late.type === "renewed") void concludeLate(late.tokens);
     });
   }
 
@@ -82,9 +86,9 @@ export async function renew({ from }: Round, desk: Desk, overtaken: AbortSignal)
     return answer.type === "failed" && answer.lost && !repeated && attempts < settings.refreshAttempts;
   }
 
-  async function conclude(answer: Answer, tokens: TokenSet, loaded: SessionRecord | null): Promise<Outcome> {
+  async function conclude(answer: Answer, tokens: TokenSet): Promise<Outcome> {
     const record = next(tokens);
-    const written = await keep(record, loaded);
+    const written = await keep(record);
     if (written === "skipped") desk.orphan(tokens);
     if (written === "skipped" || written === "lost") return OVERTAKEN;
     const stored = written === "stored";
@@ -96,26 +100,21 @@ export async function renew({ from }: Round, desk: Desk, overtaken: AbortSignal)
   // An attempt that was given up may answer all the same. What it brings is taken while nothing newer is there:
   //   attempt 1 ──▶ (deadline) ┄┄┄┄┄┄┄┄┄▶ tokens: kept
   //   attempt 2      └──▶ waiting …        └──▶ answers later: an orphan
-  async function concludeLate(tokens: TokenSet, loaded: SessionRecord | null): Promise<void> {
+  async function concludeLate(tokens: TokenSet): Promise<void> {
     const record = next(tokens);
-    await keep(record, loaded, (written) => {
+    await keep(record, (written) => {
       if (written === "skipped") desk.orphan(tokens);
       else if (written !== "lost") desk.renewedLate(record, written === "stored");
     });
   }
 
-  function keep(
-    record: SessionRecord,
-    expected: SessionRecord | null,
-    ended: (written: Written) => void = () => {},
-  ): Promise<Written> {
-    const due = () => desk.serves(record) || (!concluded && desk.serves(from));
+  function keep(record: SessionRecord, ended: (written: Written) => void = () => {}): Promise<Written> {
     return desk.save({
       record,
-      expected,
-      due,
+      // What could not be saved is due again also before the round's end is told, which waits until the section is left.
+      due: () => (concluded ?? record) === record && (desk.serves(from) || desk.serves(concluded ?? from)),
       ended(written) {
-        concluded ||= written === "stored" || written === "failed";
+        if (written === "stored" || written === "failed") concluded ??= record;
         ended(written);
       },
     });
@@ -123,10 +122,11 @@ export async function renew({ from }: Round, desk: Desk, overtaken: AbortSignal)
 
   // Rejected is believed only after another look: a peer may have rotated the token since.
   async function believe(verdict: Verdict): Promise<Outcome> {
-    const expected = await desk.look();
+    const held = await desk.look();
     if (!desk.serves(from)) return OVERTAKEN;
     const due = () => desk.serves(from) || desk.serves(null);
-    const written = expected ? await desk.save({ record: null, expected, due }) : "stored";
+    // What is not ours stays.
+    const written = held && sameRecord(held, from) ? await desk.save({ record: null, due }) : "stored";
     if (written === "skipped" || written === "lost") return OVERTAKEN;
     return { type: "rejected", what: verdict.what, cause: evidence(verdict), stored: written === "stored" };
   }

@@ -34,6 +34,8 @@ export async function exclusively<R>(
   const reason = await Promise.race([left.then(() => undefined), gaveUp]).catch((error: unknown) => error);
   stop();
   overtaken.removeEventListener("abort", giveUp);
+  // From here on the task must not run any more.
+  if (!running) waiting.abort();
   return running ?? Promise.reject(reason ?? new Error("exclusive() of the store did not run its task"));
 }
 

@@ -1,5 +1,3 @@
-import { within } from "./deadline.ts";
-import { digest } from "./digest.ts";
 import { QueueFullError, SignedOutError } from "./errors.ts";
 import { createAnnouncer, type SessionEvent } from "./events.ts";
 import { type Connection, createConnection, type Gate, type Patience } from "./exchange.ts";
@@ -23,9 +21,10 @@ import { type Origins, originsOf } from "./origin.ts";
 import { createQueue } from "./queue.ts";
 import { type Desk, renew } from "./renewal.ts";
 import { type SessionState, snapshot } from "./state.ts";
-import { readRecord, type SessionRecord, sameRecord } from "./store.ts";
+import { type SessionRecord, sameRecord } from "./store.ts";
 import { readTokens, type TokenResponse, type TokenSet } from "./tokens.ts";
-import { createWriter } from "./writer.ts";
+import { createVault } from "./vault.ts";
+import { createVigil } from "./vigil.ts";
 
 /** One sign-in: its tokens, its state, and the requests that wait for it. */
 export interface Session {
@@ -80,11 +79,24 @@ export interface Session {
  */
 export function createSession(options: SessionOptions): Session {
   const settings = settingsOf(options);
-  const { clock, store, scheme, refreshTimeout } = settings;
+  const { clock, scheme } = settings;
   const given = settings.tokens && readAs("tokens", settings.tokens);
-  const queue = createQueue(stayAwake);
+  const vigil = createVigil(clock);
+  const queue = createQueue(vigil.keep);
   const announcer = createAnnouncer();
-  const writer = createWriter(settings, look, storeFailed);
+  const vault = createVault(settings, {
+    stored: () => machine.stored,
+    known: () => [machine.record?.tokens ?? {}, former],
+    opened: (record) => dispatch({ type: "read", record, first: first(), now: clock.now() }),
+    unreadable(cause) {
+      const error = refreshFailedError("the store could not be read", clock.now(), cause);
+      dispatch({ type: "readFailed", error });
+    },
+    // A round that finds it is not alone leaves the section and ends: then it is told.
+    found: (record, isInSection) => dispatch({ type: "found", record }, isInSection),
+    saved: (record, stored) => dispatch({ type: "saved", record, stored }),
+    storeFailed: (error) => emit({ type: "storeFailed", error }),
+  });
   const own = new WeakSet<AbortSignal>();
   const inputs: Input[] = [];
   let machine = unread;
@@ -95,12 +107,10 @@ export function createSession(options: SessionOptions): Session {
   const loaded = new Promise<void>((resolve) => {
     resolveLoaded = resolve;
   });
-  // How often the user signed in or out here: what was read from the store before is of no use after.
-  let changes = 0;
   let overtaken = new AbortController();
   let rouse = () => {};
-  let running: Promise<unknown> = loaded;
-  let saving: Promise<unknown> = loaded;
+  let running: Promise<unknown> = Promise.resolve();
+  let saving: Promise<unknown> = running;
   let closing: Promise<void> | undefined;
   let families = 0;
 
@@ -122,10 +132,10 @@ export function createSession(options: SessionOptions): Session {
   function perform(effect: Effect): void {
     switch (effect.type) {
       case "load":
-        load();
+        vault.open();
         break;
       case "save":
-        saving = save(effect.record, effect.expected);
+        saving = save(effect.record);
         break;
       case "renew":
         start(effect.round);
@@ -147,14 +157,16 @@ export function createSession(options: SessionOptions): Session {
 
   function start(round: Round): void {
     overtaken = new AbortController();
-    running = renew(round, desk, overtaken.signal).then((outcome) =>
+    const work = renew(round, desk, overtaken.signal).then((outcome) =>
       dispatch({ type: "ended", round, outcome, now: clock.now() }),
     );
-    lasting(running);
+    // Also those that were overtaken: what they bring late may have to be revoked.
+    running = Promise.all([running, work]);
+    void lasting(work);
   }
 
   function wake(): void {
-    const count = queue.wake();
+    const count = queue.wake(familyOf(machine) ?? "");
     if (count > 0) announcer.add({ type: "released", count });
     rouse();
   }
@@ -162,54 +174,6 @@ export function createSession(options: SessionOptions): Session {
   function emit(event: SessionEvent): void {
     announcer.add(event);
     if (inputs.length === 0) announcer.flush();
-  }
-
-  // What the store has
-
-  function load(): void {
-    try {
-      const value = store.load();
-      if (value instanceof Object && "then" in value) {
-        void within(() => value, refreshTimeout, clock, "load() of the store").then(read, readFailed);
-      } else {
-        read(value);
-      }
-    } catch (error) {
-      // Later, so that those who asked for it wait by then.
-      void Promise.resolve(error).then(readFailed);
-    }
-  }
-
-  function read(value: unknown): void {
-    dispatch({ type: "read", record: accept(value), first: first(), now: clock.now() });
-  }
-
-  function readFailed(error: unknown): void {
-    const cause = storeFailed(error);
-    const failure = refreshFailedError("the store could not be read", clock.now(), cause);
-    dispatch({ type: "readFailed", error: failure });
-  }
-
-  async function look(isInSection = false): Promise<SessionRecord | null> {
-    const began = changes;
-    const value = await within(() => store.load(), refreshTimeout, clock, "load() of the store").catch(
-      (error) => {
-        throw storeFailed(error);
-      },
-    );
-    const record = accept(value);
-    // A round that finds it is not alone leaves the section and ends: then it is told.
-    if (began === changes) dispatch({ type: "found", record }, isInSection);
-    return record;
-  }
-
-  function accept(value: unknown): SessionRecord | null {
-    try {
-      return readRecord(value, scheme);
-    } catch (error) {
-      storeFailed(error);
-      return null;
-    }
   }
 
   function first(): First | null {
@@ -222,26 +186,8 @@ export function createSession(options: SessionOptions): Session {
       : { status: "signedIn", record: { family: "cookie", generation: 0, tokens: {} } };
   }
 
-  function storeFailed(error: unknown, tokens: TokenSet = {}): Error {
-    const shown = digest(error, [tokens, machine.record?.tokens ?? {}, former]);
-    emit({ type: "storeFailed", error: shown });
-    return shown;
-  }
-
-  let hints = 0;
-
-  // Hints that come during a look ask for one more.
-  async function hinted(): Promise<void> {
-    if (hints++ > 0) return;
-    for (let seen = 0; seen !== hints && !closing; ) {
-      seen = hints;
-      await look().catch(() => {});
-    }
-    hints = 0;
-  }
-
-  function save(record: SessionRecord | null, expected?: SessionRecord | null): Promise<unknown> {
-    return desk.save({ record, expected, due: () => desk.serves(record) });
+  function save(record: SessionRecord | null): Promise<unknown> {
+    return vault.save({ record, due: () => desk.serves(record) });
   }
 
   // What a round needs
@@ -249,18 +195,9 @@ export function createSession(options: SessionOptions): Session {
   const desk: Desk = {
     settings,
     own,
-    look: () => look(true),
+    look: () => vault.look(true),
     serves: (record) => machine.status !== "closed" && sameRecord(machine.record, record),
-    save: (write) =>
-      writer.write({
-        ...write,
-        ended(written) {
-          if (written === "stored" || written === "failed") {
-            dispatch({ type: "saved", record: write.record, stored: written === "stored" });
-          }
-          write.ended?.(written);
-        },
-      }),
+    save: vault.save,
     renewedLate: (record, stored) => dispatch({ type: "renewedLate", record, stored }),
     // After another sign-in nothing is revoked: servers tie two sign-ins of one browser to one grant.
     orphan: (tokens) => machine.status === "signedOut" && revoke(tokens),
@@ -270,22 +207,22 @@ export function createSession(options: SessionOptions): Session {
     },
     sleep: (ms) =>
       new Promise((resolve) => {
-        const stop = clock.timer(() => rouse(), closing ? 0 : ms, false);
         rouse = () => {
           stop();
           resolve(!closing);
         };
+        const stop = clock.timer(rouse, closing ? 0 : ms, false);
       }),
   };
 
   function revoke(tokens: TokenSet): void {
     const revoking = Promise.resolve(tokens).then((ended) => settings.revoke?.(ended));
-    lasting(revoking.catch(() => {}));
+    void lasting(revoking.catch(() => {}));
   }
 
-  function lasting(work: Promise<unknown>): void {
+  async function lasting(work: Promise<unknown>): Promise<void> {
     try {
-      settings.waitUntil?.(work);
+      await settings.waitUntil?.(work);
     } catch {}
   }
 
@@ -316,7 +253,7 @@ export function createSession(options: SessionOptions): Session {
     replayed: (request) => emit({ type: "replayed", ...request }),
   };
 
-  function hold(made: string | undefined, patience: Patience): Promise<void> | undefined {
+  function hold(made: string | undefined, patience: Patience): Promise<string> | undefined {
     const { signal, replayable, held } = patience;
     if (signal?.aborted) throw signal.reason;
     let admission = judge();
@@ -339,21 +276,6 @@ export function createSession(options: SessionOptions): Session {
     }
   }
 
-  // A process in which somebody waits stays alive: every wait ends at some deadline, whose own timer would not hold it.
-  let awake = 0;
-  let letSleep = () => {};
-
-  function stayAwake(isBusy: boolean): void {
-    awake += isBusy ? 1 : -1;
-    if (isBusy && awake === 1) letSleep = clock.timer(() => {}, 2 ** 31 - 1, true);
-    if (awake === 0) letSleep();
-  }
-
-  async function awaited<T>(work: Promise<T>): Promise<T> {
-    stayAwake(true);
-    return work.finally(() => stayAwake(false));
-  }
-
   function newFamily(): string {
     const parts = [clock.now(), clock.random(), clock.random(), ++families];
     return parts.map((part) => part.toString(36).replace("0.", "")).join("-");
@@ -370,10 +292,9 @@ export function createSession(options: SessionOptions): Session {
   // The newest that the store has of what was signed out: a peer may have renewed it unheard.
   async function newestOf(ended: SessionRecord | null): Promise<SessionRecord | null> {
     if (!settings.revoke) return null;
-    const stored = await look().catch(() => null);
-    const isNewer =
-      stored?.family === ended?.family && Number(stored?.generation) > Number(ended?.generation);
-    return !ended || isNewer ? stored : ended;
+    const held = await vault.read().catch(() => null);
+    const isNewer = held?.family === ended?.family && Number(held?.generation) > Number(ended?.generation);
+    return !ended || isNewer ? held : ended;
   }
 
   function nobodyError(): Error {
@@ -381,7 +302,7 @@ export function createSession(options: SessionOptions): Session {
   }
 
   // Waits until it is known who is signed in, and that it is stored; undefined: it is.
-  function known(signal: AbortSignal | undefined): Promise<void> | undefined {
+  function known(signal: AbortSignal | undefined): Promise<string> | undefined {
     if (closing) throw closedError();
     if (machine.status === "unread") dispatch({ type: "reload" });
     if (machine.status !== "loading" && machine.status !== "storing") return undefined;
@@ -392,9 +313,8 @@ export function createSession(options: SessionOptions): Session {
     // Only then is `closing` set, and a round that sleeps wakes to it.
     await Promise.resolve();
     rouse();
-    if (machine.round) await running;
-    await writer.close();
-    unsubscribe?.();
+    await running;
+    await vault.close();
     dispatch({ type: "close" });
     announcer.listeners.clear();
   }
@@ -403,15 +323,14 @@ export function createSession(options: SessionOptions): Session {
     const { record, status } = machine;
     if (closing) throw closedError();
     if (status === "signedOut" && machine.stored === null) return;
-    changes++;
+    vault.outdate();
     dispatch({ type: "signOut" });
-    const newest = writer.inTurn(() => newestOf(record));
-    await awaited(save(null));
-    const ended = status === "signedOut" ? null : await newest;
-    if (ended && ended.generation >= 0) revoke(ended.tokens);
+    // Asked before the store forgets it, and not waited for: a store that hangs must not keep the session.
+    const newest = status === "signedOut" ? undefined : newestOf(record);
+    await vigil.during(save(null));
+    void newest?.then((ended) => ended && ended.generation >= 0 && desk.orphan(ended.tokens));
   }
 
-  const unsubscribe = store.subscribe?.(() => void hinted());
   dispatch({ type: "reload" });
 
   return {
@@ -428,18 +347,15 @@ export function createSession(options: SessionOptions): Session {
     async signIn(value) {
       const tokens = readAs("signIn", value);
       if (closing) throw closedError();
-      changes++;
+      vault.outdate();
       dispatch({ type: "signIn", record: Object.freeze({ family: newFamily(), generation: 0, tokens }) });
-      await awaited(saving);
+      await vigil.during(saving);
     },
     signOut,
     async tokens({ signal } = {}) {
       let made = familyOf(machine);
       const turn = () => (made === "" ? undefined : hold(made, { signal, replayable: true, held: false }));
-      for (let pending = turn(); pending; pending = turn()) {
-        await pending;
-        made ??= familyOf(machine);
-      }
+      for (let pending = turn(); pending; pending = turn()) made = await pending;
       if (!made) throw nobodyError();
       return gate.served(made).tokens;
     },
@@ -456,7 +372,7 @@ export function createSession(options: SessionOptions): Session {
       return gate.served(from.family).tokens;
     },
     close() {
-      closing ??= awaited(close());
+      closing ??= vigil.during(close());
       return closing;
     },
     connect: ({ origins = settings.origins, base } = {}) => createConnection(gate, originsOf(origins, base)),

@@ -81,7 +81,6 @@ export function readTokens(value: unknown, needs: TokenNeeds, requestedAt: numbe
 export function renewedTokens(
   answered: TokenSet,
   previous: TokenSet,
-  requestedAt: number,
   now: number,
   margins: Margins,
 ): TokenSet {
@@ -95,7 +94,7 @@ export function renewedTokens(
   // A clock that is wrong, or a server that answers an old token, must not set off the next refresh.
   const arrived = freshness(tokens, now, margins);
   if (arrived === "stale") return tokenSet({ ...tokens, expiresAt: undefined, issuedAt: undefined });
-  return tokenSet(arrived === "ageing" ? { ...tokens, issuedAt: requestedAt } : tokens);
+  return tokenSet(arrived === "ageing" ? { ...tokens, issuedAt: now } : tokens);
 }
 
 /** Finds the refresh token in an answer that is otherwise of no use. */

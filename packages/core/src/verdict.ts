@@ -37,7 +37,7 @@ const UNSENT =
   /^(?:ECONNREFUSED|ENOTFOUND|EAI_AGAIN|EHOSTUNREACH|ENETUNREACH|UND_ERR_CONNECT_TIMEOUT|ERR_INVALID_URL)$/;
 
 /** An answer of the token endpoint that brought no tokens. It quotes nothing of the body but a registered code. */
-export class AnswerError extends Error {
+class AnswerError extends Error {
   override readonly name = "AnswerError";
   readonly status: number;
   readonly code: string | undefined;
@@ -129,7 +129,8 @@ function rejected(what: string, error: unknown): Verdict {
 
 function overruled(overrule: Overrule, error: unknown): boolean | undefined {
   try {
-    return overrule?.(error);
+    const said = overrule?.(error);
+    return typeof said === "boolean" ? said : undefined;
   } catch {
     return undefined;
   }
@@ -150,7 +151,8 @@ function isLasting({ status, code, html }: Evidence): boolean {
 async function evidenceOf(error: unknown): Promise<Evidence> {
   try {
     const { status, response, cause, data, headers } = Object(error);
-    const answer = [response, cause].find((candidate) => typeof Object(candidate).status === "number");
+    const answered = (value: unknown) => typeof Object(value).status === "number";
+    const answer = [error, response, cause].find(isResponse) ?? [response, cause].find(answered);
     const unread = isResponse(answer) && !answer.bodyUsed ? await answer.clone().text() : undefined;
     const body = unread === undefined ? [data, Object(answer).data] : [parse(unread)];
     const challenge = Array.isArray(cause) ? cause[0]?.parameters : undefined;

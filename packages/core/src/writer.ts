@@ -8,8 +8,6 @@ export type Written = "stored" | "lost" | "failed" | "skipped";
 
 export interface Write {
   readonly record: SessionRecord | null;
-  /** Writes only where the store still holds this; without it, whatever it holds. */
-  readonly expected?: SessionRecord | null | undefined;
   /** Asked when its turn has come. */
   due(): boolean;
   /** Hears how it ended before the next one begins; also each time that a failed one was tried again. */
@@ -19,8 +17,6 @@ export interface Write {
 /** Writes to the store one at a time, in order; and again, later, what could not be written. */
 export interface Writer {
   write(write: Write): Promise<Written>;
-  /** Runs something else in the same order. */
-  inTurn<T>(task: () => Promise<T>): Promise<T>;
   /** True while something has not been stored. */
   readonly unsaved: boolean;
   /** Tries once more what is not stored, forgets the timer, and waits for what is under way. */
@@ -29,6 +25,8 @@ export interface Writer {
 
 export function createWriter(
   { store, clock, refreshTimeout }: Settings,
+  /** What the store is thought to hold: only where it does, a write is to win. Undefined: whatever it holds. */
+  expected: () => SessionRecord | null | undefined,
   look: () => Promise<SessionRecord | null>,
   storeFailed: (error: unknown, tokens: TokenSet | undefined) => void,
 ): Writer {
@@ -59,8 +57,9 @@ export function createWriter(
 
   async function save(wanted: Write): Promise<Written> {
     forget();
-    const { record, expected } = wanted;
-    const saving = () => (expected === undefined ? store.save(record) : store.save(record, expected));
+    const { record } = wanted;
+    const held = expected();
+    const saving = () => (held === undefined ? store.save(record) : store.save(record, held));
     try {
       const stored = await within(saving, refreshTimeout, clock, "save() of the store");
       return stored === false ? "lost" : "stored";
@@ -92,7 +91,6 @@ export function createWriter(
 
   return {
     write: (wanted) => inTurn(() => perform(wanted)),
-    inTurn,
     get unsaved() {
       return unsaved !== undefined;
     },

@@ -1,3 +1,4 @@
+import type { TokenSet } from "@freshtoken/core";
 import { createGate, createServer, ledger } from "@freshtoken/testing";
 import { expect, test } from "vitest";
 import { createSharedStore, hangs, late, rejects } from "./shared-store.ts";
@@ -190,4 +191,162 @@ test("lets a request that is under way be answered, and gives its refusal to nob
 
   expect([(await answered).status, await refused]).toStrictEqual([200, "ERR_SIGNED_OUT"]);
   expect(ledger(server.log).attempts).toBe(0);
+});
+
+test("is not held up by a round that was overtaken, and fails late", async () => {
+  const [server, clock] = [createServer(), createClock()];
+  const { session } = sessionOn(server, { clock });
+  await session.signIn(server.signIn());
+  const late = createGate();
+  server.next("token", { status: 503, answerAfter: late }, { status: 503 });
+  const old = session.refresh().catch(({ code }) => code);
+  await late.reached(1);
+  await session.signIn(server.signIn());
+  const code = session.refresh().catch((error) => error.code);
+  await settled();
+
+  late.open();
+  await settled();
+  await session.close();
+
+  expect(await Promise.all([old, code])).toStrictEqual(["ERR_SIGNED_OUT", "ERR_REFRESH_FAILED"]);
+  expect(clock.timers).toStrictEqual(gone);
+});
+
+test("waits for a round that a sign-out overtook: its late result is revoked", async () => {
+  const [server, clock, revoked] = [createServer(), createClock(), [] as unknown[]];
+  const revoke = async ({ refreshToken }: TokenSet) => void revoked.push(refreshToken);
+  const { session } = sessionOn(server, { clock, revoke });
+  await session.signIn(server.signIn());
+  const gate = server.gate("token", "answer");
+  const refreshed = session.refresh().catch(({ code }) => code);
+  await gate.reached(1);
+  await session.signOut();
+
+  const closed = session.close();
+  await settled();
+  gate.open();
+  await closed;
+  await settled();
+
+  expect([await refreshed, revoked, clock.timers]).toStrictEqual(["ERR_SIGNED_OUT", ["r0", "r1"], gone]);
+});
+
+test("waits for every round that was overtaken, not only for the last", async () => {
+  const server = createServer();
+  const { session } = sessionOn(server, { clock: createClock() });
+  await session.signIn(server.signIn());
+  const late = createGate();
+  server.next("token", { answerAfter: late });
+  const old = session.refresh().catch(({ code }) => code);
+  await late.reached(1);
+  await session.signIn(server.signIn());
+  const { accessToken } = await session.refresh();
+  let isClosed = false;
+
+  const closed = session.close().then(() => {
+    isClosed = true;
+  });
+  await settled();
+  const before = isClosed;
+  late.open();
+  await closed;
+
+  expect([await old, accessToken, before]).toStrictEqual(["ERR_SIGNED_OUT", "2.a1", false]);
+});
+
+test("does not wait for a back-off that would begin while it closes", async () => {
+  const [server, clock] = [createServer(), createClock()];
+  server.next("token", { status: 503 });
+  const { session } = sessionOn(server, { clock });
+  await session.signIn(server.signIn());
+  const gate = server.gate("token");
+  const code = session.refresh().catch((error) => error.code);
+  await gate.reached(1);
+
+  const closed = session.close();
+  gate.open();
+  await clock.advance(0);
+  await closed;
+
+  expect([await code, clock.timers, ledger(server.log).attempts]).toStrictEqual([
+    "ERR_REFRESH_FAILED",
+    gone,
+    1,
+  ]);
+});
+
+test("ends what waits although the store's undo throws", async () => {
+  const [server, shared] = [createServer(), createSharedStore()];
+  const boom = (): never => {
+    throw new Error("closed already");
+  };
+  shared.next("load", hangs);
+  const store = { ...shared.peer(), subscribe: () => boom };
+  const { session } = sessionOn(server, { clock: createClock(), store });
+  const code = session.tokens().catch((error) => error.code);
+
+  await session.close();
+
+  expect(await code).toBe("ERR_SIGNED_OUT");
+});
+
+test("asks the store nothing more for a hint that comes while it looks, and tells of no failure", async () => {
+  const [server, shared, gate] = [createServer(), createSharedStore(), createGate()];
+  const { session, events } = sessionOn(server, { clock: createClock(), store: shared.peer() });
+  await session.signIn(server.signIn());
+  shared.log.length = 0;
+  shared.next("load", () => gate.pass().then(() => Promise.reject(new Error("database is closed"))));
+  shared.hint();
+  await gate.reached(1);
+  shared.hint();
+
+  await session.close();
+  gate.open();
+  await settled();
+
+  expect(shared.log).toStrictEqual(["load"]);
+  expect(events.map(({ type }) => type)).toStrictEqual(["signedIn"]);
+});
+
+test("rejects at once whatever would wait, or is refused, while it closes", async () => {
+  const [server, clock] = [createServer(), createClock()];
+  const { session } = sessionOn(server, { clock });
+  await session.signIn({ ...server.signIn(), expires_in: 3600 });
+  const api = clientOf(session, server);
+  server.next("/sent", { refuse: true });
+  const answer = server.gate("/sent", "answer");
+  const gate = server.gate("token");
+  const sent = api("/sent").catch(({ code }) => code);
+  clock.jump(3_600_000);
+  const refreshed = session.refresh();
+  await gate.reached(1);
+
+  const closed = session.close();
+  const codes = [api("/held"), session.tokens(), session.refresh()].map((call) =>
+    call.catch(({ code }) => code),
+  );
+  answer.open();
+
+  expect(await Promise.all([sent, ...codes])).toStrictEqual(Array(4).fill("ERR_SIGNED_OUT"));
+  gate.open();
+  await closed;
+  expect((await refreshed).accessToken).toBe("a1");
+});
+
+test("sends with an ageing token while it closes, and starts no refresh", async () => {
+  const [server, shared, clock, gate] = [createServer(), createSharedStore(), createClock(), createGate()];
+  const { session } = sessionOn(server, { clock, store: shared.peer() });
+  await session.loaded;
+  shared.next("save", rejects, late(gate));
+  await session.signIn({ ...server.signIn(), expires_in: 3600 });
+  clock.jump(3_550_000);
+
+  const closed = session.close();
+  await gate.reached(1);
+  const { status } = await clientOf(session, server)("/me");
+  gate.open();
+  await closed;
+
+  expect([status, ledger(server.log).attempts]).toStrictEqual([200, 0]);
 });

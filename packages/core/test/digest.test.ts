@@ -2,8 +2,9 @@ import { inspect } from "node:util";
 import axios from "axios";
 import ky from "ky";
 import * as oauth from "oauth4webapi";
-import { expect, test } from "vitest";
+import { expect, test, vi } from "vitest";
 import { digest } from "../src/digest.ts";
+import type { TokenSet } from "../src/tokens.ts";
 
 const ACCESS = "eyJhbGciOiJub25lIn0.eyJzdWIiOiJhMCJ9.c2lnbmF0dXJlLW9mLWEw";
 const REFRESH = "0.AXkA+refresh/token=of~r0-0123456789";
@@ -90,6 +91,37 @@ test("clears a token of eight characters or fewer where it stands whole", () => 
   const { message } = digest(new Error("a0 refused r0, kept r"), [{ accessToken: "a0", refreshToken: "r0" }]);
 
   expect(message).toBe("[token] refused [token], kept r");
+});
+
+test("clears what is nested in the extra, also in lists", () => {
+  const nested = [{ devices: ["short", EXTRA] }];
+
+  const { message } = digest(new Error(`a short refusal of ${EXTRA}`), [{ extra: { nested } }]);
+
+  expect(message).toBe("a short refusal of [token]");
+});
+
+test("reads no further into an extra that contains itself", () => {
+  const extra: Record<string, unknown> = { device: EXTRA };
+  extra.extra = extra;
+
+  expect(digest(new Error(`refused ${EXTRA}`), [{ extra }]).message).toBe("refused [token]");
+});
+
+test("takes no more work for a message that is huge, or for tokens that it is told twice", () => {
+  const looks = vi.spyOn(String.prototype, "includes");
+  const workOf = (length: number, ...tokens: TokenSet[]) => {
+    looks.mockClear();
+    const { message, stack } = digest(new Error("x ".repeat(length / 2)), tokens);
+    return [looks.mock.calls.length, message.length, String(stack).length];
+  };
+
+  const large = workOf(10_000, ...known);
+  const huge = workOf(1_000_000, ...known, ...known);
+  looks.mockRestore();
+
+  expect(large[0]).toBeGreaterThan(10_000);
+  expect(huge).toStrictEqual(large);
 });
 
 test("clears the tokens of every generation it knows", () => {

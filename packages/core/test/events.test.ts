@@ -123,7 +123,7 @@ test("tells of a session that is restored", async () => {
   await session.loaded;
   await settled();
 
-  expect(events).toStrictEqual([{ type: "loaded" }, { type: "refreshed", by: "us" }]);
+  expect(events).toStrictEqual([started("restore"), { type: "loaded" }, { type: "refreshed", by: "us" }]);
 });
 
 test("tells what another tab did: signed in, refreshed, signed out", async () => {
@@ -149,6 +149,7 @@ test("tells of a store that failed, and goes on", async () => {
   await session.signIn(server.signIn());
 
   expect(events).toMatchObject([
+    { type: "loaded" },
     { type: "signedIn", by: "us" },
     { type: "storeFailed", error: { message: "disk full" } },
   ]);
@@ -279,7 +280,7 @@ test("has the same state, frozen, until something changes", async () => {
   );
 });
 
-test("changes the state only when it tells of it, as useSyncExternalStore asks", async () => {
+test("tells of a change of the state one microtask after it, as useSyncExternalStore asks", async () => {
   const { clock, server, session, request } = await begin();
   let known = session.state;
   const missed: unknown[] = [];
@@ -287,7 +288,11 @@ test("changes the state only when it tells of it, as useSyncExternalStore asks",
   subscribe(() => {
     known = session.state;
   });
-  const look = () => void (session.state !== known && missed.push(session.state));
+  const look = async () => {
+    const changed = session.state;
+    await Promise.resolve();
+    if (known !== changed && known !== session.state) missed.push(changed);
+  };
 
   server.expire();
   const answer = request("/1").then(look);
@@ -336,3 +341,12 @@ function sharedStore() {
     },
   };
 }
+
+test("tells of what set it off first, when a callback signs out", async () => {
+  const { session, events } = await begin({ waitUntil: () => void session?.signOut() });
+
+  await session.refresh().catch(() => {});
+  await settled();
+
+  expect(events.map(({ type }) => type)).toStrictEqual(["refreshStarted", "signedOut"]);
+});

@@ -1,4 +1,4 @@
-import { memoryStore, QueueFullError, type SessionOptions } from "@freshtoken/core";
+import { memoryStore, QueueFullError, type Session, type SessionOptions } from "@freshtoken/core";
 import { createGate, createServer, ledger, story } from "@freshtoken/testing";
 import { expect, test } from "vitest";
 import { clientOf, createClock, sessionOn, settled } from "./support.ts";
@@ -346,4 +346,71 @@ test("hold() judges anew when the store was read: it waits on for a refresh of a
   await held;
 
   expect(session.state).toMatchObject({ refreshing: false, tokens: { accessToken: "a1" } });
+});
+
+test("tokens() judges anew when the store was read: it waits on for a refresh of a stale token", async () => {
+  const [clock, reading] = [createClock(), createGate()];
+  const server = createServer({ now: clock.now });
+  const { access_token: accessToken, refresh_token: refreshToken = "" } = server.signIn();
+  const record = { family: "one", generation: 0, tokens: { accessToken, refreshToken, expiresAt: 1 } };
+  const store = { load: () => reading.pass().then(() => record), save: () => {} };
+  const { session } = sessionOn(server, { clock, store });
+
+  const tokens = session.tokens();
+  reading.open();
+
+  expect((await tokens).accessToken).toBe("a1");
+});
+
+test("is not overtaken, a held request, by one that a listener makes", async () => {
+  const { clock, server, session, request } = await begin();
+  clock.jump(LIFETIME);
+  const answers: Promise<Response>[] = [];
+  session.subscribe(({ type }) => void (type === "refreshed" && answers.push(request("/listener"))));
+
+  await request("/held");
+  await settled();
+  await Promise.all(answers);
+
+  expect(story(server.log).filter((line) => line.startsWith("→ GET"))).toStrictEqual([
+    "→ GET /held a1",
+    "→ GET /listener a1",
+  ]);
+});
+
+test("is not sent without a token, a held request, by a listener that signs out", async () => {
+  const [clock, server, reading] = [createClock(), createServer(), createGate()];
+  const { access_token: accessToken } = server.signIn();
+  const record = { family: "one", generation: 0, tokens: { accessToken } };
+  const store = { load: () => reading.pass().then(() => record), save: () => {} };
+  const { session } = sessionOn(server, { clock, store });
+  session.subscribe(({ type }) => void (type === "loaded" && session.signOut()));
+
+  const held = clientOf(session, server)("/me");
+  reading.open();
+
+  expect((await held).status).toBe(200);
+  expect(session.state).toStrictEqual({ status: "signedOut" });
+  expect(story(server.log).slice(1)).toStrictEqual(["→ GET /me a0", "← 200 GET /me a0"]);
+});
+
+test.each([
+  { ended: "signs out", by: (session: Session) => session.signOut() },
+  { ended: "signs in", by: (session: Session) => session.signIn({ accessToken: "2.a0" }) },
+])("goes under the session it waited for, or not at all, when the one before it $ended", async ({ by }) => {
+  const [clock, server, reading] = [createClock(), createServer(), createGate()];
+  const { access_token: accessToken } = server.signIn();
+  const record = { family: "one", generation: 0, tokens: { accessToken } };
+  const store = { load: () => reading.pass().then(() => record), save: () => {} };
+  const { session } = sessionOn(server, { clock, store });
+  const { hold } = session.connect({ origins: [server.origin] });
+  server.next("/1", () => void by(session));
+
+  const request = clientOf(session, server);
+  const first = request("/1").then(({ status }) => status);
+  const others = [request("/2"), hold(), session.tokens()].map((call) => call?.catch(({ code }) => code));
+  reading.open();
+
+  expect(await Promise.all([first, ...others])).toStrictEqual([200, ...Array(3).fill("ERR_SIGNED_OUT")]);
+  expect(story(server.log).slice(1)).toStrictEqual(["→ GET /1 a0", "← 200 GET /1 a0"]);
 });

@@ -207,7 +207,12 @@ test.each<[string, () => Promise<TokenResponse | null>]>([
 
   expect(await code).toBe("ERR_REFRESH_FAILED");
   expect(session.state).toMatchObject({ status: "signedIn", tokens: { accessToken: "a0" } });
-  expect(events.map(({ type }) => type)).toStrictEqual(["signedIn", "refreshStarted", "refreshFailed"]);
+  expect(events.map(({ type }) => type)).toStrictEqual([
+    "loaded",
+    "signedIn",
+    "refreshStarted",
+    "refreshFailed",
+  ]);
 });
 
 test("keeps a peer's newer tokens when its own come late", async () => {
@@ -223,4 +228,43 @@ test("keeps a peer's newer tokens when its own come late", async () => {
 
   expect([await code, shared.held.generation]).toStrictEqual(["ERR_REFRESH_FAILED", 2]);
   expect(session.state).toMatchObject({ tokens: { accessToken: "a2" } });
+});
+
+test("does not take late tokens once the repeat's are stored, though the section is not left yet", async () => {
+  const { clock, shared, session, answer } = await slow(3);
+  const leaving = createGate();
+  shared.next("exclusive", async (perform) => {
+    await perform();
+    await leaving.pass();
+  });
+  const refreshed = session.refresh();
+  await clock.advance(10_000);
+  await leaving.reached(1);
+  const stored = shared.held?.tokens.accessToken;
+
+  await answer();
+  leaving.open();
+
+  expect([stored, shared.held?.tokens.accessToken]).toStrictEqual(["a2", "a2"]);
+  expect((await refreshed).accessToken).toBe("a2");
+});
+
+test("saves again what could not be saved, though the section is not left yet", async () => {
+  const [server, clock, shared] = [createServer(), createClock(), createSharedStore()];
+  const { session } = sessionOn(server, { clock, store: shared.peer() });
+  await session.signIn(server.signIn());
+  const leaving = createGate();
+  shared.next("save", rejects);
+  shared.next("exclusive", async (perform) => {
+    await perform();
+    await leaving.pass();
+  });
+  const refreshed = session.refresh();
+
+  await clock.advance(5_000);
+  leaving.open();
+  await clock.advance(5_000);
+
+  expect((await refreshed).accessToken).toBe("a1");
+  expect(shared.held?.tokens.accessToken).toBe("a1");
 });

@@ -50,6 +50,7 @@ const machines = {
   "signedIn, refused often": { ...signedIn, refusals: [NOW - 29_999, NOW] },
   "signedIn, cooling": { ...signedIn, coolDown },
   refreshing: { ...signedIn, round: ours },
+  "refreshing, stored": { ...signedIn, stored: f2, round: ours },
   "refreshing, outrun": { ...signedIn, record: f2, stored: f2, round: ours },
   closed: { ...unread, status: "closed" },
 } satisfies Record<string, Machine>;
@@ -114,6 +115,7 @@ const inputs = {
   "saved, not stored": { type: "saved", record: f1, stored: false },
   "saved, nothing": { type: "saved", record: null, stored: true },
   "saved, an earlier record": { type: "saved", record: f0, stored: true },
+  "saved, not served yet": { type: "saved", record: f2, stored: true },
   close: { type: "close" },
 } satisfies Record<string, Input | ((machine: Machine) => Input)>;
 
@@ -131,7 +133,7 @@ const table: Record<Given, Record<string, readonly Name[]>> = {
   reload: { "loading | load": ["unread"] },
   "read a record": { "signedIn record=f1 stored=f1 | “loaded” | wake": ["loading"] },
   "read nothing": { "signedOut | “loaded” | wake": ["loading"] },
-  "read nothing, given tokens": { "storing record=f0 | save f0 over null | “loaded”": ["loading"] },
+  "read nothing, given tokens": { "storing record=f0 | save f0 | “loaded”": ["loading"] },
   "read nothing, under cookies": { "signedIn record=f0 | “loaded” | wake": ["loading"] },
   "read nothing, to restore": {
     "restoring record=f-1 round=restore:f-1 | renew restore:f-1 | “refreshStarted restore 1”": ["loading"],
@@ -150,7 +152,7 @@ const table: Record<Given, Record<string, readonly Name[]>> = {
     "signedIn record=f1 stored=f0 refused=true": ["signedIn, refused"],
     "signedIn record=f1 stored=f0 refusals=[-29999,0]": ["signedIn, refused often"],
     "signedIn record=f1 stored=f0 coolDown=1×1000@99900": ["signedIn, cooling"],
-    "signedIn record=f1 stored=f0 round=stale:f1": ["refreshing"],
+    "signedIn record=f1 stored=f0 round=stale:f1": ["refreshing", "refreshing, stored"],
     "signedIn record=f2 stored=f0 round=stale:f1": ["refreshing, outrun"],
   },
   "found the same record": {
@@ -162,6 +164,7 @@ const table: Record<Given, Record<string, readonly Name[]>> = {
     ],
     "storing record=f1 stored=f1": ["storing, first"],
     "signedIn record=f1 stored=f1": ["signedIn, unsaved"],
+    "signedIn record=f1 stored=f1 round=stale:f1": ["refreshing, stored"],
     "signedIn record=f2 stored=f1 round=stale:f1": ["refreshing, outrun"],
   },
   "found a newer record": {
@@ -253,22 +256,25 @@ const table: Record<Given, Record<string, readonly Name[]>> = {
     ],
     "signedIn record=f1 stored=f1 refused=true coolDown=1×1000@99900": ["signedIn, cooling"],
     "signedIn record=f1 stored=f1 round=stale:f1 refused=true": ["refreshing"],
+    "signedIn record=f1 stored=f2 round=stale:f1 refused=true": ["refreshing, stored"],
   },
   "refused, sent with an older one": {},
   "refused, sent under another family": {},
   renewed: {
     "signedIn record=f2 stored=f2 | “loaded” | “refreshed us” | wake": ["restoring"],
-    "signedIn record=f2 stored=f2 | “refreshed us” | wake": ["refreshing"],
+    "signedIn record=f2 stored=f2 | “refreshed us” | wake": ["refreshing", "refreshing, stored"],
     "signedIn record=f2 stored=f2 | wake": ["refreshing, outrun"],
   },
   "renewed, not stored": {
     "signedIn record=f2 | “loaded” | “refreshed us” | wake": ["restoring"],
     "signedIn record=f2 stored=f1 | “refreshed us” | wake": ["refreshing"],
+    "signedIn record=f2 stored=f2 | “refreshed us” | wake": ["refreshing, stored"],
     "signedIn record=f2 stored=f2 | wake": ["refreshing, outrun"],
   },
   overtaken: {
     "restoring record=f-1 | wake": ["restoring"],
     "signedIn record=f1 stored=f1 | wake": ["refreshing"],
+    "signedIn record=f1 stored=f2 | wake": ["refreshing, stored"],
     "signedIn record=f2 stored=f2 | wake": ["refreshing, outrun"],
   },
   failed: {
@@ -276,6 +282,8 @@ const table: Record<Given, Record<string, readonly Name[]>> = {
       ["restoring"],
     "signedIn record=f1 stored=f1 coolDown=1×1000@100000 | fail RefreshFailedError through 1 | “refreshFailed RefreshFailedError” | wake":
       ["refreshing"],
+    "signedIn record=f1 stored=f2 coolDown=1×1000@100000 | fail RefreshFailedError through 1 | “refreshFailed RefreshFailedError” | wake":
+      ["refreshing, stored"],
     "signedIn record=f2 stored=f2 | wake": ["refreshing, outrun"],
   },
   "failed, to be asked later": {
@@ -283,13 +291,15 @@ const table: Record<Given, Record<string, readonly Name[]>> = {
       ["restoring"],
     "signedIn record=f1 stored=f1 coolDown=1×20000@100000 | fail RefreshFailedError through 1 | “refreshFailed RefreshFailedError” | wake":
       ["refreshing"],
+    "signedIn record=f1 stored=f2 coolDown=1×20000@100000 | fail RefreshFailedError through 1 | “refreshFailed RefreshFailedError” | wake":
+      ["refreshing, stored"],
     "signedIn record=f2 stored=f2 | wake": ["refreshing, outrun"],
   },
   "failed, rotated": {
     "restoring record=f2 stored=f2 coolDown=1×1000@100000 | fail RefreshFailedError through -1 | “refreshFailed RefreshFailedError” | wake":
       ["restoring"],
     "signedIn record=f2 stored=f2 coolDown=1×1000@100000 | fail RefreshFailedError through 1 | “refreshFailed RefreshFailedError” | wake":
-      ["refreshing"],
+      ["refreshing", "refreshing, stored"],
     "signedIn record=f2 stored=f2 | wake": ["refreshing, outrun"],
   },
   "failed, rotated, not stored": {
@@ -297,17 +307,25 @@ const table: Record<Given, Record<string, readonly Name[]>> = {
       ["restoring"],
     "signedIn record=f2 stored=f1 coolDown=1×1000@100000 | fail RefreshFailedError through 1 | “refreshFailed RefreshFailedError” | wake":
       ["refreshing"],
+    "signedIn record=f2 stored=f2 coolDown=1×1000@100000 | fail RefreshFailedError through 1 | “refreshFailed RefreshFailedError” | wake":
+      ["refreshing, stored"],
     "signedIn record=f2 stored=f2 | wake": ["refreshing, outrun"],
   },
   rejected: {
     "signedOut | “loaded” | wake": ["restoring"],
-    "signedOut rejected=f | fail RefreshRejectedError | “signedOut us RefreshRejectedError”": ["refreshing"],
+    "signedOut rejected=f | fail RefreshRejectedError | “signedOut us RefreshRejectedError”": [
+      "refreshing",
+      "refreshing, stored",
+    ],
     "signedIn record=f2 stored=f2 | wake": ["refreshing, outrun"],
   },
   "rejected, not stored": {
     "signedOut | “loaded” | wake": ["restoring"],
     "signedOut stored=f1 rejected=f | fail RefreshRejectedError | “signedOut us RefreshRejectedError”": [
       "refreshing",
+    ],
+    "signedOut stored=f2 rejected=f | fail RefreshRejectedError | “signedOut us RefreshRejectedError”": [
+      "refreshing, stored",
     ],
     "signedIn record=f2 stored=f2 | wake": ["refreshing, outrun"],
   },
@@ -323,7 +341,10 @@ const table: Record<Given, Record<string, readonly Name[]>> = {
       "signedIn, cooling",
     ],
     "signedIn record=f2 stored=f2 refusals=[-29999,0] | “refreshed us” | wake": ["signedIn, refused often"],
-    "signedIn record=f2 stored=f2 round=stale:f1 | “refreshed us” | wake": ["refreshing"],
+    "signedIn record=f2 stored=f2 round=stale:f1 | “refreshed us” | wake": [
+      "refreshing",
+      "refreshing, stored",
+    ],
   },
   "renewedLate, not stored": {
     "signedIn record=f2 round=restore:f-1 | “loaded” | “refreshed us” | wake": ["restoring"],
@@ -338,6 +359,7 @@ const table: Record<Given, Record<string, readonly Name[]>> = {
     "signedIn record=f2 stored=f0 | “refreshed us” | wake": ["signedIn, unsaved"],
     "signedIn record=f2 stored=f1 refusals=[-29999,0] | “refreshed us” | wake": ["signedIn, refused often"],
     "signedIn record=f2 stored=f1 round=stale:f1 | “refreshed us” | wake": ["refreshing"],
+    "signedIn record=f2 stored=f2 round=stale:f1 | “refreshed us” | wake": ["refreshing, stored"],
   },
   "renewedLate, another family": {},
   signIn: {
@@ -355,13 +377,37 @@ const table: Record<Given, Record<string, readonly Name[]>> = {
   saved: {
     "signedIn record=f1 stored=f1 | wake": STORING,
     "signedIn record=f1 stored=f1": ["signedIn, unsaved"],
+    "signedIn record=f1 stored=f1 round=stale:f1": ["refreshing, stored"],
+    "restoring record=f-1 stored=f1 round=restore:f-1": ["restoring"],
+    "restoring record=f-1 stored=f1 coolDown=1×1000@99900": ["restoring, cooling"],
+    "signedIn record=f2 stored=f1 round=stale:f1": ["refreshing, outrun"],
   },
   "saved, not stored": {
     "signedIn record=f1 stored=undefined | wake": ["storing"],
     "signedIn record=f1 | wake": ["storing, first"],
   },
   "saved, nothing": { signedOut: ["signedOut, to be stored"] },
-  "saved, an earlier record": {},
+  "saved, an earlier record": {
+    "restoring record=f-1 stored=f0 round=restore:f-1": ["restoring"],
+    "restoring record=f-1 stored=f0 coolDown=1×1000@99900": ["restoring, cooling"],
+    "signedIn record=f1 stored=f0 | wake": STORING,
+    "signedIn record=f1 stored=f0": ["signedIn"],
+    "signedIn record=f1 stored=f0 refused=true": ["signedIn, refused"],
+    "signedIn record=f1 stored=f0 refusals=[-29999,0]": ["signedIn, refused often"],
+    "signedIn record=f1 stored=f0 coolDown=1×1000@99900": ["signedIn, cooling"],
+    "signedIn record=f1 stored=f0 round=stale:f1": ["refreshing", "refreshing, stored"],
+    "signedIn record=f2 stored=f0 round=stale:f1": ["refreshing, outrun"],
+  },
+  "saved, not served yet": {
+    "restoring record=f-1 stored=f2 round=restore:f-1": ["restoring"],
+    "restoring record=f-1 stored=f2 coolDown=1×1000@99900": ["restoring, cooling"],
+    "signedIn record=f1 stored=f2 | wake": STORING,
+    "signedIn record=f1 stored=f2": ["signedIn", "signedIn, unsaved"],
+    "signedIn record=f1 stored=f2 refused=true": ["signedIn, refused"],
+    "signedIn record=f1 stored=f2 refusals=[-29999,0]": ["signedIn, refused often"],
+    "signedIn record=f1 stored=f2 coolDown=1×1000@99900": ["signedIn, cooling"],
+    "signedIn record=f1 stored=f2 round=stale:f1": ["refreshing"],
+  },
   close: { "closed | overtake | fail SignedOutError": ALL },
 };
 
@@ -562,6 +608,21 @@ test("keeps one round while an ageing refresh runs, another renews, and the newe
   expect(again.round).toStrictEqual({ reason: "refused", from: f2 });
 });
 
+test("takes for its own what it stored and has not told yet, when the store is heard to hold it", () => {
+  const machine = told(
+    signedIn,
+    { type: "needed", reason: "stale", now: NOW },
+    { type: "saved", record: f2, stored: true },
+  );
+  const heard = told(machine, { type: "found", record: f2 });
+  const round = machine.round as Round;
+  const [next, effects] = transition(heard, { type: "ended", round, outcome: renewed, now: NOW }, policy);
+
+  expect(heard).toBe(machine);
+  expect(next).toStrictEqual({ ...signedIn, record: f2, stored: f2 });
+  expect(effects).toStrictEqual([{ type: "emit", event: { type: "refreshed", by: "us" } }, { type: "wake" }]);
+});
+
 test("starts a round for the family signed in now while one of the earlier family still runs", () => {
   const machine = told(
     machines.refreshing,
@@ -660,7 +721,7 @@ function short(value: Machine[keyof Machine] | undefined): string {
 function done(effect: Effect): string {
   switch (effect.type) {
     case "save":
-      return `save ${short(effect.record)}${"expected" in effect ? ` over ${short(effect.expected)}` : ""}`;
+      return `save ${short(effect.record)}`;
     case "renew":
       return `renew ${short(effect.round)}`;
     case "fail":

@@ -1,8 +1,9 @@
-import { expect, test, vi } from "vitest";
+import { expect, onTestFinished, test, vi } from "vitest";
 import { createSession } from "../src/index.ts";
 import { type SessionOptions, settingsOf } from "../src/options.ts";
 import { bearer } from "../src/scheme.ts";
 import { memoryStore } from "../src/store.ts";
+import { createClock, settled } from "./support.ts";
 
 const refresh = async () => null;
 const given = (options: object) => () => settingsOf({ refresh, ...options } as SessionOptions);
@@ -182,6 +183,24 @@ test("keeps the process waiting by its own clock only where it is told to", () =
   vi.useRealTimers();
 
   expect(ran.mock.calls).toStrictEqual([["unref"], ["ref"]]);
+});
+
+test("leaves no rejection unhandled of a waitUntil that rejects", async () => {
+  const unhandled = vi.fn();
+  process.on("unhandledRejection", unhandled);
+  onTestFinished(() => void process.off("unhandledRejection", unhandled));
+  const waitUntil = (async () => Promise.reject(new Error("no context"))) as never;
+  const session = createSession({
+    refresh: async () => ({ access_token: "a1" }),
+    clock: createClock(),
+    waitUntil,
+  });
+  await session.signIn({ access_token: "a0" });
+
+  const { accessToken } = await session.refresh();
+  await settled();
+
+  expect([accessToken, unhandled.mock.calls]).toStrictEqual(["a1", []]);
 });
 
 test("unrefs a timer that nobody waits for, and no other", () => {

@@ -206,6 +206,16 @@ test.each([
   ).toBe(plain(new URL(url).origin));
 });
 
+test.each<[string, unknown]>([
+  ["a promise of true", Promise.resolve(true)],
+  ["a promise of false", Promise.resolve(false)],
+  ["an origin", "https://api.example.com"],
+  ["one", 1],
+  ["nothing", undefined],
+])("shows the token to nobody where a function answers %s", (_, answer) => {
+  expect(originsOf((() => answer) as never)("https://api.example.com/me")).toBe(false);
+});
+
 test("asks a function for http and https only, with a parsed URL", () => {
   const asked = vi.fn(({ hostname }: URL) => hostname.endsWith(".example.com"));
   const covers = originsOf(asked);

@@ -5,9 +5,9 @@ import {
   type SessionOptions,
   SignedOutError,
 } from "@freshtoken/core";
-import { createServer, type Fault, ledger } from "@freshtoken/testing";
+import { createGate, createServer, type Fault, ledger } from "@freshtoken/testing";
 import { expect, test } from "vitest";
-import { clientOf, createClock, sessionOn } from "./support.ts";
+import { clientOf, createClock, sessionOn, settled } from "./support.ts";
 
 type Where = "held" | "refused";
 
@@ -211,6 +211,75 @@ test.each(both)("%s, aborted: the signal's reason, itself", async (where) => {
   expect(await outcome).toBe(reason);
   refreshing.open();
   expect(ledger(server.log)).toMatchObject({ requests: where === "held" ? 0 : 1 });
+});
+
+test("refused, replay held for a refresh that is rejected: the server's own 401, its body readable", async () => {
+  const { server, session, refreshing, outcome } = await begin("refused");
+  const late = server.gate("/late", "answer");
+  server.next("/late", { refuse: "Bearer realm=late" });
+  refreshing.open();
+  const request = clientOf(session, server);
+  const slow = request("/late");
+  await outcome;
+  await session.refresh();
+  server.expire();
+  server.withdraw();
+  const token = server.gate("token");
+  const other = request("/other");
+  await token.reached(1);
+
+  late.open();
+  await settled();
+  token.open();
+
+  const [answer] = [await slow, await other];
+  expect([answer.status, answer.headers.get("www-authenticate"), answer.bodyUsed]).toStrictEqual([
+    401,
+    "Bearer realm=late",
+    false,
+  ]);
+});
+
+test("refused, refresh rejected while the scheme makes the fields of its replay: the server's own 401", async () => {
+  const thinking = createGate();
+  let isSlow = false;
+  const scheme: SessionOptions["scheme"] = {
+    sendsToken: true,
+    async fields({ accessToken }) {
+      if (isSlow) await thinking.pass();
+      return { authorization: `Bearer ${accessToken}` };
+    },
+  };
+  const { server, session, refreshing, outcome } = await begin("refused", { scheme });
+  await refreshing.reached(1);
+  isSlow = true;
+  refreshing.open();
+  await thinking.reached(1);
+
+  server.withdraw();
+  await session.refresh().catch(() => {});
+  thinking.open();
+
+  expect(await outcome).toMatchObject({ status: 401, bodyUsed: false });
+  expect(ledger(server.log)).toMatchObject({ requests: 1, refusals: 1 });
+});
+
+test("refused late, its session long left for one that was rejected since: SignedOutError", async () => {
+  const { server, session, refreshing } = await begin("held");
+  refreshing.open();
+  const late = server.gate("/late", "answer");
+  await session.refresh();
+  server.expire();
+  const answer = clientOf(session, server)("/late").catch((error: unknown) => error);
+  await late.reached(1);
+  await session.signIn(server.signIn());
+  server.withdraw();
+  await session.refresh().catch(() => {});
+
+  late.open();
+
+  expect(await answer).toBeInstanceOf(SignedOutError);
+  expect(session.state).toMatchObject({ error: { code: "ERR_REFRESH_REJECTED" } });
 });
 
 test("what the client itself rejects with comes as it is", async () => {

@@ -27,11 +27,21 @@ test("wakes those who wait in the order they came", async () => {
   const queue = createQueue(() => {});
   const { ends, all } = lineUp(queue, {}, { held: false }, {}, { beyond: 7 });
 
-  const released = queue.wake();
+  const released = queue.wake("f");
   await all;
 
   expect(ends).toStrictEqual(["0 goes", "1 goes", "2 goes", "3 goes"]);
   expect([released, queue.held]).toStrictEqual([3, 0]);
+});
+
+test("resolves with the stamp that it was woken with, whatever came since", async () => {
+  const queue = createQueue(() => {});
+  const first = queue.wait(HELD);
+  queue.wake("f");
+  const second = queue.wait({ held: false, beyond: 0 });
+  queue.wake("");
+
+  expect(await Promise.all([first, second])).toStrictEqual(["f", ""]);
 });
 
 test("lets those who come while it wakes wait for the next time", async () => {
@@ -39,11 +49,11 @@ test("lets those who come while it wakes wait for the next time", async () => {
   const { all } = lineUp(queue, {});
   const next = all.then(() => queue.wait(HELD));
 
-  queue.wake();
+  queue.wake("f");
   await all;
 
   expect(queue.held).toBe(1);
-  expect(queue.wake()).toBe(1);
+  expect(queue.wake("f")).toBe(1);
   await next;
 });
 
@@ -62,7 +72,7 @@ test("says when the first has come and when the last has left", async () => {
   const queue = createQueue(busy);
   const { all } = lineUp(queue, {}, { held: false });
 
-  queue.wake();
+  queue.wake("f");
   await all;
   const again = lineUp(queue, {});
   queue.fail(new Error("fails"));
@@ -88,7 +98,7 @@ test("lets whose signal aborts leave with its reason, and no other", async () =>
 
   controller.abort(new Error("aborts"));
   expect(queue.held).toBe(3);
-  queue.wake();
+  queue.wake("f");
   await all;
 
   expect(ends.sort()).toStrictEqual(["0 goes", "1 aborts", "2 aborts", "3 goes", "4 goes"]);
@@ -114,7 +124,7 @@ test("listens once to a signal that many share, until the last of them has left"
   expect(listeners()).toStrictEqual([1, 0]);
   queue.fail(new Error("fails"), 0);
   expect(listeners()).toStrictEqual([1, 0]);
-  queue.wake();
+  queue.wake("f");
   await all;
 
   expect(ends.sort()).toStrictEqual(["0 fails", "1 goes", "2 fails"]);
@@ -125,7 +135,7 @@ test("listens anew to a signal whose listener had gone", async () => {
   const queue = createQueue(() => {});
   const { controller, listeners } = watched();
   const { signal } = controller;
-  await Promise.all([lineUp(queue, { signal }).all, queue.wake()]);
+  await Promise.all([lineUp(queue, { signal }).all, queue.wake("f")]);
 
   const { ends, all } = lineUp(queue, { signal });
   controller.abort(new Error("aborts"));
@@ -133,6 +143,16 @@ test("listens anew to a signal whose listener had gone", async () => {
 
   expect(ends).toStrictEqual(["0 aborts"]);
   expect(listeners()).toStrictEqual([2, 2]);
+});
+
+test("enters nothing for what is no signal, however often", async () => {
+  const busy = vi.fn();
+  const queue = createQueue(busy);
+  const signal = new AbortController() as never;
+
+  await expect(queue.wait({ ...HELD, signal })).rejects.toThrow(TypeError);
+  await expect(queue.wait({ ...HELD, signal })).rejects.toThrow(TypeError);
+  expect([queue.held, queue.wake("f"), busy.mock.calls]).toStrictEqual([0, 0, []]);
 });
 
 test.each<[string, number | undefined, string[]]>([
@@ -145,7 +165,7 @@ test.each<[string, number | undefined, string[]]>([
   const { ends, all } = lineUp(queue, { beyond: -1 }, { beyond: 0 }, { beyond: 1 }, { beyond: 2 });
 
   queue.fail(new Error("fails"), through);
-  queue.wake();
+  queue.wake("f");
   await all;
 
   expect(ends.sort()).toStrictEqual(expected);
@@ -155,7 +175,7 @@ test("fails a lenient one only together with all", async () => {
   const queue = createQueue(() => {});
   const first = lineUp(queue, { lenient: true }, { lenient: false });
   queue.fail(new Error("fails"), 0);
-  queue.wake();
+  queue.wake("f");
   await first.all;
 
   const second = lineUp(queue, { lenient: true }, { lenient: false });
@@ -169,7 +189,7 @@ test("fails a lenient one only together with all", async () => {
 });
 
 test.each([
-  ["woken", (queue: Queue) => void queue.wake()],
+  ["woken", (queue: Queue) => void queue.wake("f")],
   ["failed", (queue: Queue) => queue.fail(new Error("fails"))],
   ["aborted", (_: Queue, controller: AbortController) => controller.abort()],
 ])("settles 100,000 on one signal with work in proportion, and leaves nothing: %s", async (_, end) => {

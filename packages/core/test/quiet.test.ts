@@ -183,7 +183,7 @@ test("is not harmed, nor is any other listener, by a listener that throws", asyn
   const { status } = await clientOf(session, server)("/me");
 
   expect(status).toBe(200);
-  expect(heard).toStrictEqual(["signedIn", "refreshStarted", "refreshed", "replayed"]);
+  expect(heard).toStrictEqual(["loaded", "signedIn", "refreshStarted", "refreshed", "replayed"]);
 });
 
 const boom = (): never => {
@@ -193,6 +193,7 @@ const boom = (): never => {
 test.each<[string, Partial<SessionOptions>]>([
   ["revoke", { revoke: boom }],
   ["waitUntil", { waitUntil: boom }],
+  ["waitUntil (a promise)", { waitUntil: async () => boom() }],
   ["isRejection", { isRejection: boom }],
 ])("is not harmed by a %s that throws", async (_, options) => {
   const server = createServer();
@@ -212,6 +213,7 @@ test("tells its listeners after the state has settled", async () => {
   const server = createServer();
   const { session } = sessionOn(server, { clock: createClock() });
   const seen: unknown[] = [];
+  await settled();
   session.subscribe(({ type }) => {
     const { status, refreshing } = session.state as { status: string; refreshing?: boolean };
     seen.push([type, status, refreshing]);
@@ -239,8 +241,9 @@ test("tells events in order, also those that a listener sets off", async () => {
   session.subscribe(({ type }) => heard.push(type));
 
   await session.signIn(server.signIn());
+  await settled();
 
-  expect(heard).toStrictEqual(["signedIn", "signedOut"]);
+  expect(heard).toStrictEqual(["loaded", "signedIn", "signedOut"]);
 });
 
 test("tells how its own round ended outside the exclusive section", async () => {
@@ -299,6 +302,7 @@ test("is not told of by one that has unsubscribed, nor stopped by its leaving", 
   const server = createServer();
   const { session } = sessionOn(server, { clock: createClock() });
   const heard: string[] = [];
+  await settled();
   const stop = session.subscribe(() => {
     heard.push("first");
     stop();

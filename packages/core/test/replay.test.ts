@@ -393,3 +393,18 @@ function recorded(server: Server, release?: Exchange<Response>["release"]) {
   };
   return { exchange, steps, responses };
 }
+
+test("fails a body that cannot be sent twice with the others when a refused token's refresh fails", async () => {
+  const { server, request } = await begin({ refreshAttempts: 1 });
+  server.expire();
+  server.next("token", { status: 503 });
+  const gate = server.gate("token");
+  const refused = request("/refused").catch(({ code }) => code);
+  await gate.reached(1);
+
+  const stream = request("/stream", { method: "POST", replayable: false }).catch(({ code }) => code);
+  gate.open();
+
+  expect([await refused, await stream]).toStrictEqual(["ERR_REFRESH_FAILED", "ERR_REFRESH_FAILED"]);
+  expect(ledger(server.log)).toMatchObject({ attempts: 1, requests: 1 });
+});

@@ -13,6 +13,7 @@ test("tries one refresh with an empty store, and serves what it brings", async (
 
   const before = session.state;
   await session.loaded;
+  await settled();
 
   expect(before).toStrictEqual({ status: "loading" });
   expect(session.state).toStrictEqual({ status: "signedIn", tokens: restored, refreshing: false });
@@ -62,7 +63,7 @@ test("is signed out, without an error, when the restoring refresh is rejected", 
   expect(session.state).toStrictEqual({ status: "signedOut" });
   expect((await held).status).toBe(401);
   expect(story(server.log)).toStrictEqual(["→ GET /me", "← 401 GET /me"]);
-  expect(events.map(({ type }) => type)).toStrictEqual(["held", "loaded", "released"]);
+  expect(events.map(({ type }) => type)).toStrictEqual(["refreshStarted", "held", "loaded", "released"]);
 });
 
 test("does not call it signed out when the restoring refresh fails, and tries again after its cool-down", async () => {
@@ -135,4 +136,21 @@ test.each([
 
   expect(session.state).toStrictEqual(state);
   expect(shared.held?.tokens.accessToken).toBe(by === "sign-in" ? "mine" : undefined);
+});
+
+test("revokes nothing at a sign-out of a session that is still being restored", async () => {
+  const [server, shared, revoked] = [createServer(), createSharedStore(), [] as unknown[]];
+  const { session } = sessionOn(server, {
+    clock: createClock(),
+    restore: true,
+    store: shared.peer(),
+    refresh: () => new Promise(() => {}),
+    revoke: async (tokens) => void revoked.push(tokens),
+  });
+  await settled();
+
+  await session.signOut();
+  await settled();
+
+  expect([session.state, revoked]).toStrictEqual([{ status: "signedOut" }, []]);
 });

@@ -224,6 +224,24 @@ test("shows no token when a sign-out cannot be stored, with an error that quotes
   expect(leaks(events)).toStrictEqual([]);
 });
 
+test("shows no token that was loaded just before it was redeemed", async () => {
+  const shared = createSharedStore({ family: "one", generation: 0, tokens: { accessToken: "a0" } });
+  const { session, events } = sessionOn(createServer(), {
+    clock: createClock(),
+    store: shared.peer(),
+    refreshAttempts: 1,
+    refresh: ({ refreshToken }) => Promise.reject(new Error(`${refreshToken} cannot be redeemed`)),
+  });
+  await session.loaded;
+  shared.held = { family: "one", generation: 0, tokens: { accessToken: "a0", refreshToken: quoted } };
+
+  const error = await session.refresh().catch((error) => error);
+  await settled();
+
+  expect(error).toMatchObject({ code: "ERR_REFRESH_FAILED", cause: expect.any(Error) });
+  expect([error, ...events].flatMap(leaks)).toStrictEqual([]);
+});
+
 test("shows no token of a stored record that is malformed", async () => {
   const tokens = { accessToken: secretTokens("access", 1, 0), refreshToken: 7 } as unknown as TokenSet;
   const store = createSharedStore({ family: "one", generation: 0, tokens }).peer();

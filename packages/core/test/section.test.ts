@@ -109,6 +109,19 @@ test("runs nothing when its turn comes after it gave up", async () => {
   expect([ends, ran.mock.calls, clock.timers.all]).toStrictEqual([[LATE], [], 0]);
 });
 
+test("runs nothing that the store calls only after it has let go", async () => {
+  let turn = async () => {};
+  const { clock, ran, ends, end } = enter((async (task: () => Promise<unknown>) => {
+    turn = async () => void (await task());
+  }) as never);
+
+  await end;
+  await turn();
+
+  const message = "exclusive() of the store did not run its task";
+  expect([ends, ran.mock.calls, clock.timers.all]).toStrictEqual([[new Error(message)], [], 0]);
+});
+
 test("runs the task once, though the store calls it twice", async () => {
   const { ran, ends, end } = enter(async (task) => {
     await task();

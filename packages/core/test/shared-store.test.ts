@@ -430,9 +430,9 @@ test("lets the next one in while the one that holds the section has signed out",
 });
 
 test("adopts another's tokens while its own back-off sleeps, and asks no more", async () => {
-  const { server, shared, one, clock } = await peers();
+  const { server, shared, two, clock, heard } = await peers();
   server.next("token", { status: 503 });
-  const refreshed = one.refresh();
+  const refreshed = two.refresh();
   await server.when((log) => ledger(log).attempts === 1);
   await settled();
   const { family } = shared.held as SessionRecord;
@@ -442,10 +442,11 @@ test("adopts another's tokens while its own back-off sleeps, and asks no more", 
 
   expect(await refreshed).toStrictEqual({ accessToken: "a1" });
   await settled();
-  expect([one.state, clock.timers.all]).toStrictEqual([
+  expect([two.state, clock.timers.all]).toStrictEqual([
     { status: "signedIn", tokens: { accessToken: "a1" }, refreshing: false },
     0,
   ]);
+  expect(heard.map(({ type }) => type)).toStrictEqual(["refreshStarted", "refreshed"]);
   expect(ledger(server.log).attempts).toBe(1);
 });
 
@@ -487,4 +488,126 @@ test("waits with its first look for nobody's section", async () => {
   await third.session.loaded;
 
   expect(third.session.state.status).toBe("signedIn");
+});
+
+test("does not sleep between attempts once another's tokens were adopted", async () => {
+  const { server, shared, two, clock, heard } = await peers();
+  const gate = server.gate("token", "answer");
+  server.next("token", { status: 503, retryAfter: 5 });
+  const refreshed = two.refresh();
+  await gate.reached(1);
+  const { family } = shared.held as SessionRecord;
+  const tokens = { accessToken: "a1" };
+  shared.held = { family, generation: 1, tokens };
+  shared.hint();
+  await settled();
+
+  gate.open();
+  await settled();
+
+  expect(await refreshed).toStrictEqual(tokens);
+  expect(two.state).toStrictEqual({ status: "signedIn", tokens, refreshing: false });
+  expect([heard.map(({ type }) => type), clock.timers.all]).toStrictEqual([
+    ["refreshStarted", "refreshed"],
+    0,
+  ]);
+});
+
+test("takes a write of its own for its own when it is heard back before the section is left", async () => {
+  const { shared, two, heard } = await peers();
+  const gate = createGate();
+  shared.next("save", (perform) => {
+    const saved = perform();
+    shared.hint();
+    return saved;
+  });
+  shared.next("exclusive", async (perform) => {
+    await perform();
+    await gate.pass();
+  });
+
+  const refreshed = two.refresh();
+  await gate.reached(1);
+  await settled();
+  gate.open();
+
+  expect((await refreshed).accessToken).toBe("a1");
+  await settled();
+  expect(heard).toStrictEqual([
+    { type: "refreshStarted", reason: "requested", attempt: 1 },
+    { type: "refreshed", by: "us" },
+  ]);
+});
+
+test("is not signed in as before by a look that began before its sign-in was stored", async () => {
+  const { shared, two, heard } = await peers();
+  const [saving, reading] = [createGate(), createGate()];
+  shared.next("save", late(saving));
+  shared.next("load", (perform) => {
+    const held = perform();
+    return reading.pass().then(() => held);
+  });
+  const signedIn = two.signIn({ accessToken: "2.a0" });
+  await saving.reached(1);
+  shared.hint();
+  await reading.reached(1);
+
+  saving.open();
+  await signedIn;
+  reading.open();
+  await settled();
+
+  expect(two.state).toMatchObject({ status: "signedIn", tokens: { accessToken: "2.a0" } });
+  expect(heard).toStrictEqual([{ type: "signedIn", by: "us" }]);
+});
+
+test("leaves the record of another family alone when a session that could not be stored is rejected", async () => {
+  const [server, shared, clock] = [createServer(), createSharedStore(), createClock()];
+  const { session } = sessionOn(server, { clock, store: shared.peer() });
+  await session.loaded;
+  shared.next("save", rejects);
+  await session.signIn(server.signIn());
+  const theirs: SessionRecord = { family: "two", generation: 3, tokens: { accessToken: "2.a3" } };
+  shared.held = theirs;
+  server.withdraw();
+
+  const code = await session.refresh().catch((error) => error.code);
+  await clock.advance(60_000);
+
+  expect([code, shared.held]).toStrictEqual(["ERR_REFRESH_REJECTED", theirs]);
+  expect(clock.timers).toStrictEqual({ all: 0, keepAlive: 0 });
+});
+
+test("empties the store later when it cannot at once after a rejection", async () => {
+  const { server, shared, one, clock } = await peers({}, 1);
+  server.next("token", () => {
+    shared.next("save", rejects);
+    return { error: "invalid_grant" };
+  });
+
+  const code = await one.refresh().catch((error) => error.code);
+  const before = shared.held?.tokens.accessToken;
+  await clock.advance(300);
+
+  expect([code, before, shared.held]).toStrictEqual(["ERR_REFRESH_REJECTED", "a0", null]);
+});
+
+test("refresh() starts the next round when the one in flight renews older tokens", async () => {
+  const { server, shared, one } = await peers();
+  const gate = server.gate("token", "answer");
+  const first = one.refresh();
+  await gate.reached(1);
+  const { family } = shared.held as SessionRecord;
+  const { refresh_token: refreshToken } = server.signIn();
+  shared.held = { family, generation: 2, tokens: { accessToken: "2.a0", refreshToken } };
+  shared.hint();
+
+  const adopted = await first;
+  const next = one.refresh();
+  await settled();
+  const before = ledger(server.log).attempts;
+  gate.open();
+
+  expect([adopted.accessToken, (await next).accessToken]).toStrictEqual(["2.a0", "2.a1"]);
+  expect([before, ledger(server.log).attempts]).toStrictEqual([1, 2]);
 });

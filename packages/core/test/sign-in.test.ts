@@ -44,13 +44,15 @@ test.each<[string, unknown]>([
   const server = createServer();
   const { session, events } = sessionOn(server, { clock: createClock() });
   await session.signIn(server.signIn());
+  const told = events.length;
 
   const error = await session.signIn(tokens as TokenSet).catch((error) => error);
+  await settled();
 
   expect(error).toBeInstanceOf(TypeError);
   expect(error.message).toMatch(/^`signIn`: /);
   expect(session.state).toMatchObject({ tokens: { accessToken: "a0" } });
-  expect(events).toHaveLength(1);
+  expect(events).toHaveLength(told);
 });
 
 test("takes effect at once, and resolves when it is stored", async () => {
@@ -236,4 +238,37 @@ test("starts a family of its own each time, though the tokens are the same", asy
   await session.signIn(tokens);
 
   expect(shared.held?.family).not.toBe(first);
+});
+
+test("is not held up by the back-off of a round that a sign-in overtook", async () => {
+  const [server, clock] = [createServer(), createClock()];
+  const { session } = sessionOn(server, { clock });
+  await session.signIn(server.signIn());
+  const late = createGate();
+  server.next("token", { status: 503, answerAfter: late }, { status: 503 });
+  const old = session.refresh().catch(({ code }) => code);
+  await late.reached(1);
+
+  await session.signIn(server.signIn());
+  const refreshed = session.refresh();
+  await settled();
+  late.open();
+  await clock.advance(300);
+
+  expect([await old, (await refreshed).accessToken]).toStrictEqual(["ERR_SIGNED_OUT", "2.a1"]);
+});
+
+test("rejects at once what is stamped with an earlier family, and refreshes nothing for it", async () => {
+  const [server, clock] = [createServer(), createClock()];
+  const { session } = sessionOn(server, { clock });
+  await session.signIn(server.signIn());
+  const family = session.connect({ origins: [server.origin] }).family();
+  await session.signIn({ ...server.signIn(), expires_in: 1 });
+  await clock.advance(1000);
+
+  const code = await clientOf(session, server)("/me", { family }).catch((error) => error.code);
+  await settled();
+
+  expect(code).toBe("ERR_SIGNED_OUT");
+  expect(ledger(server.log)).toMatchObject({ attempts: 0, requests: 0 });
 });

@@ -132,11 +132,7 @@ test("ends the exclusive section that its own round is in", async () => {
   await settled();
 
   expect(await refreshed).toBe("ERR_SIGNED_OUT");
-  expect(shared.log.filter((line) => line !== "load")).toStrictEqual([
-    "leave",
-    "save nothing",
-    "saved nothing",
-  ]);
+  expect([...shared.log].sort()).toStrictEqual(["leave", "save nothing", "saved nothing"]);
 });
 
 test("ends a round that sleeps between attempts", async () => {
@@ -280,4 +276,79 @@ test("revokes once for a sign-out that is asked for twice", async () => {
 
   expect(revoked).toStrictEqual(["r0"]);
   expect(events.filter(({ type }) => type === "signedOut")).toHaveLength(1);
+});
+
+test("revokes nothing once somebody has signed in while the sign-out was being stored", async () => {
+  const [server, shared, revoked] = [createServer(), createSharedStore(), [] as unknown[]];
+  const options = { clock: createClock(), store: shared.peer(), revoke: revokeAt(server, revoked) };
+  const { session } = sessionOn(server, options);
+  await session.signIn(server.signIn());
+  const gate = createGate();
+  shared.next("save", late(gate));
+
+  const signedOut = session.signOut();
+  await gate.reached(1);
+  const signedIn = session.signIn(server.signIn());
+  gate.open();
+  await Promise.all([signedOut, signedIn]);
+  await settled();
+
+  expect([shared.held?.tokens.accessToken, revoked]).toStrictEqual(["2.a0", []]);
+});
+
+test("is stored at once although load() hangs, which tells what to revoke", async () => {
+  const [server, shared, clock] = [createServer(), createSharedStore(), createClock()];
+  const revoked: unknown[] = [];
+  const { session } = sessionOn(server, { clock, store: shared.peer(), revoke: revokeAt(server, revoked) });
+  await session.signIn(server.signIn());
+  shared.next("load", hangs);
+
+  await session.signOut();
+  const before = [shared.held, [...revoked]];
+  await clock.advance(10_000);
+
+  expect([before, revoked]).toStrictEqual([[null, []], ["r0"]]);
+});
+
+test("revokes nothing at a second sign-out, while the first is not stored", async () => {
+  const [server, shared, clock] = [createServer(), createSharedStore(), createClock()];
+  const revoked: unknown[] = [];
+  const { session } = sessionOn(server, { clock, store: shared.peer(), revoke: revokeAt(server, revoked) });
+  await session.signIn(server.signIn());
+  shared.next("save", rejects, rejects);
+
+  await session.signOut();
+  await session.signOut();
+  await settled();
+
+  expect([revoked, shared.held?.tokens.accessToken]).toStrictEqual([["r0"], "a0"]);
+});
+
+test("rejects what was refused although the client signs out while it gives the socket back", async () => {
+  const server = createServer();
+  const { session } = sessionOn(server, { clock: createClock() });
+  await session.signIn(server.signIn());
+  server.expire();
+  let outcome = "pending";
+
+  const exchange = {
+    url: `${server.origin}/me`,
+    method: "GET",
+    replayable: true,
+    send: (headers: Record<string, string>) => server.fetch("/me", { headers }),
+    answer: (response: Response) => ({ status: response.status, field: () => null, response }),
+    release(response: Response) {
+      void session.signOut();
+      return response;
+    },
+  };
+  session
+    .connect({ origins: [server.origin] })
+    .send(exchange)
+    .catch(({ code }) => {
+      outcome = code;
+    });
+  await settled();
+
+  expect(outcome).toBe("ERR_SIGNED_OUT");
 });

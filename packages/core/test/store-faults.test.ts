@@ -165,7 +165,7 @@ test("takes a save that returns nothing for one that has stored", async () => {
   await session.signIn(server.signIn());
   await session.refresh();
 
-  expect(events.map(({ type }) => type)).toStrictEqual(["signedIn", "refreshStarted", "refreshed"]);
+  expect(events.map(({ type }) => type)).toStrictEqual(["loaded", "signedIn", "refreshStarted", "refreshed"]);
   expect(memory.load()).toMatchObject({ generation: 1 });
 });
 
@@ -309,6 +309,7 @@ test("is not confused by a hint that comes while the store is loaded", async () 
   const before = session.state;
   gate.open();
   await session.loaded;
+  await settled();
 
   expect(before).toStrictEqual({ status: "loading" });
   expect(session.state).toStrictEqual({ status: "signedIn", tokens: a0.tokens, refreshing: false });
@@ -403,4 +404,15 @@ test("asks the server nothing it does not have to when the record in the store i
 
   expect(session.state).toStrictEqual({ status: "signedOut" });
   expect(ledger(server.log).attempts).toBe(0);
+});
+
+test.each(["tokens", "refresh"] as const)("%s() loads again after a load that failed", async (name) => {
+  const [server, shared] = [createServer(), createSharedStore(a0)];
+  server.signIn();
+  shared.next("load", rejects);
+  const { session } = sessionOn(server, { clock: createClock(), store: shared.peer() });
+  await session.loaded;
+  await settled();
+
+  expect((await session[name]()).accessToken).toBe(name === "tokens" ? "a0" : "a1");
 });

@@ -1,3 +1,5 @@
+import { runInNewContext } from "node:vm";
+import { createSession } from "@freshtoken/core";
 import { expect, test } from "vitest";
 import { bearer, cookie } from "../src/scheme.ts";
 import { memoryStore, readRecord, type SessionRecord, sameRecord } from "../src/store.ts";
@@ -55,6 +57,15 @@ test.each<[SessionRecord | null, SessionRecord | null, boolean]>([
   [f0, g0, false],
 ])("tells whether %o and %o are the same", (one, other, expected) => {
   expect(sameRecord(one, other)).toBe(expected);
+});
+
+test("may answer with a promise of another realm", async () => {
+  const load = () => runInNewContext("Promise.resolve(held)", { held: f0 });
+  const session = createSession({ refresh: async () => null, store: { load, save() {} } });
+
+  await session.loaded;
+
+  expect(session.state).toStrictEqual({ status: "signedIn", tokens: f0.tokens, refreshing: false });
 });
 
 test.each([null, undefined])("reads %s as nothing", (value) => {

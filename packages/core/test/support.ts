@@ -1,62 +1,7 @@
-import {
-  type Clock,
-  createSession,
-  type Session,
-  type SessionEvent,
-  type SessionOptions,
-} from "@freshtoken/core";
+import { createSession, type Session, type SessionEvent, type SessionOptions } from "@freshtoken/core";
 import type { Server } from "@freshtoken/testing";
 
-/** A clock that stands still until it is moved. */
-export interface ManualClock extends Clock {
-  /** Moves on by `ms`, runs what falls due in order, and lets everything settle after each. */
-  advance(ms: number): Promise<void>;
-  /** Sets the time without running anything, as a user or a sleeping machine does. */
-  jump(ms: number): void;
-  /** How many timers are set, and for how many of them the process stays alive. */
-  readonly timers: { readonly all: number; readonly keepAlive: number };
-}
-
-export function createClock(start = 1_700_000_000_000): ManualClock {
-  const timers = new Set<{ readonly at: number; readonly keepAlive: boolean; readonly run: () => void }>();
-  let elapsed = 0;
-  let offset = start;
-  let draws = 0;
-  return {
-    now: () => offset + elapsed,
-    // Never the same twice in a row, always the same in every run.
-    random: () => (++draws * 0.618) % 1,
-    timer(run, ms, keepAlive) {
-      const timer = { at: elapsed + ms, keepAlive, run };
-      timers.add(timer);
-      return () => timers.delete(timer);
-    },
-    async advance(ms) {
-      const end = elapsed + ms;
-      await settled();
-      for (;;) {
-        const [next] = [...timers].filter(({ at }) => at <= end).sort((one, other) => one.at - other.at);
-        if (!next) break;
-        elapsed = next.at;
-        timers.delete(next);
-        next.run();
-        await settled();
-      }
-      elapsed = end;
-    },
-    jump(ms) {
-      offset += ms;
-    },
-    get timers() {
-      return { all: timers.size, keepAlive: [...timers].filter(({ keepAlive }) => keepAlive).length };
-    },
-  };
-}
-
-/** Lets everything that waits for nothing but itself come to an end. */
-export function settled(): Promise<void> {
-  return new Promise((resolve) => setImmediate(resolve));
-}
+export { createClock, type ManualClock, settled } from "@freshtoken/testing";
 
 /** A session whose `refresh` asks the server, with its events. */
 export function sessionOn(

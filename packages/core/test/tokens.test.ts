@@ -282,7 +282,7 @@ const previous: TokenSet = {
   idToken: "i0",
   extra: { tenant: "acme" },
 };
-const renew = (answered: TokenSet, now = NOW) => renewedTokens(answered, previous, NOW - 100, now, margins);
+const renew = (answered: TokenSet, now = NOW) => renewedTokens(answered, previous, now, margins);
 
 test("keeps the refresh token, scope, id token and extra that an answer leaves out, and no expiry", () => {
   expect(renew({ accessToken: "a1" })).toStrictEqual({
@@ -329,10 +329,10 @@ test.each([
 test.each([
   ["ageing", NOW + 59_999],
   ["ageing by the leeway", NOW + 5_000],
-])("lives anew from the request on where it is old on arrival: %s", (_, expiresAt) => {
+])("lives anew from its arrival on where it is old by then: %s", (_, expiresAt) => {
   const tokens = renew({ accessToken: "a1", expiresAt, issuedAt: NOW - 3_600_000 });
 
-  expect(tokens).toMatchObject({ expiresAt, issuedAt: NOW - 100 });
+  expect(tokens).toMatchObject({ expiresAt, issuedAt: NOW });
   expect(freshness(tokens, NOW, margins)).toBe("fresh");
 });
 
@@ -343,11 +343,22 @@ test("keeps the time of issue of a token that is fresh on arrival", () => {
   });
 });
 
-test("judges the age on arrival at the end of the request, whose lifetime counts from its beginning", () => {
+test("judges the age on arrival by a lifetime that counts from the request", () => {
   const answered = { accessToken: "a1", expiresAt: NOW + 20_000, issuedAt: NOW };
 
-  expect(renew(answered, NOW + 14_999)).toMatchObject({ expiresAt: NOW + 20_000 });
+  expect(renew(answered, NOW + 15_000)).toMatchObject({ expiresAt: NOW + 20_000, issuedAt: NOW });
+  expect(renew(answered, NOW + 15_001)).toMatchObject({ expiresAt: NOW + 20_000, issuedAt: NOW + 15_001 });
+  expect(renew(answered, NOW + 19_000)).toMatchObject({ expiresAt: NOW + 20_000, issuedAt: NOW + 19_000 });
   expect(renew(answered, NOW + 19_001)).not.toHaveProperty("expiresAt");
+});
+
+test("is not ageing when it arrives, however long it was on its way", () => {
+  const answered = { accessToken: "a1", expiresAt: NOW + 20_000, issuedAt: NOW };
+  const arrivals = [0, 14_000, 15_001, 17_000, 19_000, 19_001, 20_000, 90_000].map((ms) => NOW + ms);
+
+  const ages = arrivals.map((now) => freshness(renew(answered, now), now, margins));
+
+  expect(new Set(ages)).toStrictEqual(new Set(["fresh"]));
 });
 
 test.each<[unknown, string | undefined]>([

@@ -23,6 +23,9 @@ function responseOf({ status, body = "", type = "application/json", retryAfter }
 // What `refresh` comes to, by the client it is written with.
 const clients: Record<string, (told: Told) => Promise<unknown>> = {
   "a Response": async (told) => responseOf(told),
+  async "a Response, thrown"(told) {
+    throw responseOf(told);
+  },
   async axios(told) {
     const answer = async () => responseOf(told);
     return (await axios.post(TOKEN_URL, "", { adapter: "fetch", env: { fetch: answer as typeof fetch } }))
@@ -361,6 +364,13 @@ test("judges as usual where isRejection throws", async () => {
   const error = Object.assign(new Error("gone"), { status: 400, error: "invalid_grant" });
 
   expect(told(await judgeError(error, () => fail(), now))).toBe("rejected");
+});
+
+test("takes no promise for an answer of isRejection", async () => {
+  const overrule = (async () => true) as never;
+
+  expect(told(await judgeError({ status: 503 }, overrule, now))).toBe("failed, passing");
+  expect(told(await judgeError({ status: 400 }, (() => "no") as never, now))).toBe("rejected");
 });
 
 test("leaves the body of an error's response to be read by others", async () => {

@@ -15,10 +15,17 @@ const shown = (saved: SessionRecord | null | undefined) =>
   saved ? `${saved.family}${saved.generation}` : "nothing";
 
 type Save = SessionStore["save"];
+interface Thought {
+  look(): Promise<SessionRecord | null>;
+  expected(): SessionRecord | null | undefined;
+}
 const never = () => new Promise<never>(() => {});
 
-// A writer to a store that saves like this, with the ledger of all that happened.
-function writerOn(save: Save = () => true, look = async (): Promise<SessionRecord | null> => null) {
+// A writer to a store that saves like this and is thought to hold that, with the ledger of all that happened.
+function writerOn(
+  save: Save = () => true,
+  { look = async () => null, expected = () => undefined }: Partial<Thought> = {},
+) {
   const ledger: string[] = [];
   const steady: ManualClock = createClock();
   const clock = Object.assign(steady, { random: () => 0.5 });
@@ -34,7 +41,7 @@ function writerOn(save: Save = () => true, look = async (): Promise<SessionRecor
     ledger.push("look");
     return look();
   };
-  const writer = createWriter(settings, looked, (error) => ledger.push((error as Error).message));
+  const writer = createWriter(settings, expected, looked, (error) => ledger.push((error as Error).message));
   const write = (saved: SessionRecord | null, wanted: Partial<Write> = {}) =>
     writer.write({
       record: saved,
@@ -69,17 +76,37 @@ test.each<[string, Save]>([
   expect([ledger, clock.timers.all]).toStrictEqual([["save f0", "f0 stored"], 0]);
 });
 
-test("tells the store what it expects there, and nothing where it is to be overwritten", async () => {
-  const { write, ledger } = writerOn();
+test("tells the store what it is thought to hold, and nothing where it is to be overwritten", async () => {
+  const thoughts = [f0, null, undefined];
+  const { write, ledger } = writerOn(stores, { expected: () => thoughts.shift() });
 
-  await write(f1, { expected: f0 });
-  await write(f0, { expected: null });
+  await write(f1);
+  await write(f0);
   await write(null);
 
   expect(ledger.filter((line) => line.startsWith("save"))).toStrictEqual([
     "save f1 over f0",
     "save f0 over nothing",
     "save nothing",
+  ]);
+});
+
+test("asks what the store is thought to hold when the turn of the write has come, also of one tried again", async () => {
+  let held = f0;
+  const hold = (saved: SessionRecord) => () => {
+    held = saved;
+  };
+  const { write, ledger, clock } = writerOn(inTurn(fails, stores), { expected: () => held });
+
+  await write(f1);
+  held = g0;
+  const tried = clock.advance(300);
+  await Promise.all([write(f1, { ended: hold(f1) }), write(f2), tried]);
+
+  expect(ledger.filter((line) => line.startsWith("save"))).toStrictEqual([
+    "save f1 over f0",
+    "save f1 over g0",
+    "save f2 over f1",
   ]);
 });
 
@@ -106,18 +133,16 @@ test("writes one at a time, in the order it was asked", async () => {
   ]);
 });
 
-test("runs other work in the same order, and goes on where it fails", async () => {
-  const { writer, write, ledger } = writerOn();
-  const work = (name: string) => async () => {
-    ledger.push(name);
-    throw new Error(name);
+test("goes on with the next where the end of one was told to somebody who throws", async () => {
+  const { write, ledger } = writerOn();
+  const ended = () => {
+    throw new Error("cannot hear it");
   };
 
-  const all = [write(f0), writer.inTurn(work("work")), write(f1)];
-  const ends = (await Promise.allSettled(all)).map(({ status }) => status);
+  const all = await Promise.allSettled([write(f0, { ended }), write(f1)]);
 
-  expect(ends).toStrictEqual(["fulfilled", "rejected", "fulfilled"]);
-  expect(ledger).toStrictEqual(["save f0", "f0 stored", "work", "save f1", "f1 stored"]);
+  expect(all.map(({ status }) => status)).toStrictEqual(["rejected", "fulfilled"]);
+  expect(ledger).toStrictEqual(["save f0", "save f1", "f1 stored"]);
 });
 
 test("skips what is not due any more when its turn comes", async () => {
@@ -210,6 +235,32 @@ test("does not try again what a later write has replaced", async () => {
   expect([writer.unsaved, clock.timers.all]).toStrictEqual([false, 0]);
 });
 
+test("tries again what failed last, in its own time, and once", async () => {
+  const { write, ledger, clock } = writerOn(fails);
+
+  await write(f0);
+  await clock.advance(200);
+  await write(f1);
+  await clock.advance(449);
+  expect(clock.timers.all).toBe(1);
+  await clock.advance(1);
+
+  expect(ledger.filter((line) => line.startsWith("save"))).toStrictEqual(["save f0", "save f1", "save f1"]);
+});
+
+test("does not try again by itself what it is closed with", async () => {
+  const { writer, write, ledger, clock } = writerOn(inTurn(fails, stores));
+
+  await write(f0);
+  const closed = writer.close();
+  expect([writer.unsaved, clock.timers.all]).toStrictEqual([true, 1]);
+  await closed;
+
+  expect([writer.unsaved, clock.timers.all]).toStrictEqual([false, 0]);
+  await clock.advance(60_000);
+  expect(ledger).toStrictEqual(["save f0", "disk full", "f0 failed", "save f0", "f0 stored"]);
+});
+
 test("does not try again what is not due any more", async () => {
   let isDue = true;
   const { writer, write, ledger, clock } = writerOn(fails);
@@ -224,19 +275,22 @@ test("does not try again what is not due any more", async () => {
 
 test("looks who won when it has lost, before it says so", async () => {
   let isDue = true;
-  const { write, ledger, clock } = writerOn(loses, async () => {
-    isDue = false;
-    return g0;
+  const { write, ledger, clock } = writerOn(loses, {
+    expected: () => f0,
+    async look() {
+      isDue = false;
+      return g0;
+    },
   });
 
-  expect(await write(f1, { expected: f0, due: () => isDue })).toBe("lost");
+  expect(await write(f1, { due: () => isDue })).toBe("lost");
   expect([ledger, clock.timers.all]).toStrictEqual([["save f1 over f0", "look", "f1 lost"], 0]);
 });
 
 test("takes for stored what it has lost against itself", async () => {
-  const { write, ledger, clock } = writerOn(loses, async () => f1);
+  const { write, ledger, clock } = writerOn(loses, { expected: () => f0, look: async () => f1 });
 
-  expect(await write(f1, { expected: f0 })).toBe("stored");
+  expect(await write(f1)).toBe("stored");
   expect([ledger, clock.timers.all]).toStrictEqual([["save f1 over f0", "look", "f1 stored"], 0]);
 });
 
@@ -245,9 +299,9 @@ test.each([
   ["a look that shows what was expected", async () => f0],
   ["a look that fails", () => Promise.reject(new Error("unreadable"))],
 ])("tries again after a save that was lost and %s", async (_, look) => {
-  const { write, ledger, clock } = writerOn(inTurn(loses, stores), look);
+  const { write, ledger, clock } = writerOn(inTurn(loses, stores), { expected: () => f0, look });
 
-  expect(await write(f1, { expected: f0 })).toBe("failed");
+  expect(await write(f1)).toBe("failed");
   await clock.advance(225);
 
   expect(ledger).toStrictEqual([
@@ -258,6 +312,13 @@ test.each([
     "save f1 over f0",
     "f1 stored",
   ]);
+});
+
+test("does not take a removal for stored that was lost, where nobody can see what is there", async () => {
+  const look = () => Promise.reject(new Error("unreadable"));
+  const { write } = writerOn(loses, { expected: () => f0, look });
+
+  expect(await write(null)).toBe("failed");
 });
 
 test("tries once more when it is closed, at once, and leaves no timer", async () => {

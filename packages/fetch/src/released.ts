@@ -37,7 +37,8 @@ async function pump(
     if (done) return;
     controller.enqueue(value.subarray(0, left));
     left -= value.byteLength;
-    if (left <= 0) return void (await reader.cancel());
+    // Not waited for: where the caller's fetch kept a clone, it never settles.
+    if (left <= 0) return void reader.cancel().catch(() => {});
   }
 }
 

@@ -1,9 +1,8 @@
 import { getEventListeners } from "node:events";
-import { createServer, ledger } from "@freshtoken/testing";
+import { createClock, createServer, ledger } from "@freshtoken/testing";
 import { describe, expect, test } from "vitest";
-import { createClock, sessionOn } from "../../core/test/support.ts";
 import { sessionFetch } from "../src/index.ts";
-import { account, implementations, outcomeOf, stage } from "./support.ts";
+import { account, implementations, outcomeOf, sessionOn, stage } from "./support.ts";
 
 const reason = new Error("changed my mind");
 

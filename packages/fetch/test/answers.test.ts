@@ -1,9 +1,16 @@
-import { createServer, type Fault, ledger } from "@freshtoken/testing";
+import { createClock, createServer, type Fault, ledger, settled } from "@freshtoken/testing";
 import { Agent } from "undici";
 import { describe, expect, onTestFinished, test, vi } from "vitest";
-import { sessionOn, settled } from "../../core/test/support.ts";
 import { sessionFetch } from "../src/index.ts";
-import { account, arrivals, type Implementation, implementations, stage, text } from "./support.ts";
+import {
+  account,
+  arrivals,
+  type Implementation,
+  implementations,
+  sessionOn,
+  stage,
+  text,
+} from "./support.ts";
 
 const [, undici] = implementations as [Implementation, Implementation];
 const KILOBYTE = new Uint8Array(1024).fill(65);
@@ -85,6 +92,91 @@ test("sets no timer that outlives a refusal's body", async () => {
   expect(vi.getTimerCount()).toBe(0);
 });
 
+test("keeps no process alive for a refusal's body", async () => {
+  const server = createServer();
+  const { session } = sessionOn(server, { origins: [server.origin], clock: createClock() });
+  await session.signIn(server.signIn());
+  const gate = server.gate("token");
+  server.next(
+    "/me",
+    refusal(() => stuck()),
+  );
+  const timers = vi.spyOn(globalThis, "setTimeout");
+  onTestFinished(() => timers.mockRestore());
+
+  const answer = sessionFetch(session, { fetch: server.fetch })(`${server.origin}/me`);
+  await gate.reached(1);
+
+  expect(timers.mock.results.map(({ value }) => value.hasRef())).toStrictEqual([false]);
+  gate.open();
+  await answer;
+});
+
+test.each<[string, () => ReadableStream, (answer: Response) => unknown]>([
+  ["whose cancelling never ends", () => endless(() => new Promise<void>(() => {})), () => {}],
+  ["of which the caller's own fetch keeps a clone", () => endless(), (answer) => answer.clone()],
+])("hands 64 KiB over of a large refusal %s", async (_, body, keep) => {
+  const server = createServer();
+  const { session } = sessionOn(server, { origins: [server.origin], clock: createClock() });
+  await session.signIn(server.signIn());
+  server.withdraw();
+  server.next("/me", refusal(body));
+  const kept: unknown[] = [];
+  const fetch: typeof globalThis.fetch = async (input, init) => {
+    const answer = await server.fetch(input as URL, init);
+    kept.push(keep(answer));
+    return answer;
+  };
+
+  const answer = await sessionFetch(session, { fetch })(`${server.origin}/me`);
+
+  expect((await answer.arrayBuffer()).byteLength).toBe(64 * 1024);
+});
+
+test.each([
+  ["more than 64 KiB", endless],
+  ["more than a second", stuck],
+])("is quiet where cancelling a refusal fails that takes %s", async (_, body) => {
+  const server = createServer();
+  const { session } = sessionOn(server, { origins: [server.origin], clock: createClock() });
+  await session.signIn(server.signIn());
+  const cancelled = vi.fn(() => Promise.reject(new Error("cannot cancel")));
+  server.next(
+    "/me",
+    refusal(() => body(cancelled)),
+  );
+  const unhandled = vi.fn();
+  process.on("unhandledRejection", unhandled);
+  onTestFinished(() => void process.off("unhandledRejection", unhandled));
+  vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] });
+  onTestFinished(() => void vi.useRealTimers());
+
+  const answer = await sessionFetch(session, { fetch: server.fetch })(`${server.origin}/me`);
+  await settled();
+  vi.advanceTimersByTime(1000);
+  await settled();
+
+  expect([answer.status, cancelled.mock.calls.length]).toStrictEqual([200, 1]);
+  expect(unhandled.mock.calls).toStrictEqual([]);
+});
+
+test("breaks off what was kept where the refusal's body broke off", async () => {
+  const server = createServer();
+  const { session } = sessionOn(server, { origins: [server.origin] });
+  await session.signIn(server.signIn());
+  server.withdraw();
+  const broken = new Error("reset");
+  const pull = (controller: ReadableStreamDefaultController) => controller.error(broken);
+  server.next(
+    "/me",
+    refusal(() => new ReadableStream({ pull })),
+  );
+
+  const answer = await sessionFetch(session, { fetch: server.fetch })(`${server.origin}/me`);
+
+  await expect(answer.text()).rejects.toBe(broken);
+});
+
 describe.each(implementations)("through $name", (via) => {
   test("hands the server's own 401 back when the refresh is rejected: its body, fields, URL and kind", async () => {
     const { server, origin, authorized } = await stage(via);
@@ -101,6 +193,7 @@ describe.each(implementations)("through $name", (via) => {
 
     const answer = await authorized(`${origin}/from`);
 
+    expect(answer).toBeInstanceOf(via.Response);
     const { status, statusText, url, redirected, type, ok, bodyUsed, headers } = answer;
     expect({ status, statusText, url, redirected, type, ok, bodyUsed }).toStrictEqual({
       ...{ status: 401, statusText: "Unauthorized", url: `${origin}/me`, redirected: true },
@@ -140,6 +233,9 @@ describe.each(implementations)("through $name", (via) => {
         refusal(() => stuck(() => resolve())),
       ),
     );
+
+    vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] }); // so that patience does not end by itself
+    onTestFinished(() => void vi.useRealTimers());
 
     const answer = await authorized(`${origin}/me`);
     await answer.body?.cancel();

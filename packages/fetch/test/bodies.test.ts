@@ -1,12 +1,13 @@
-import { createServer, ledger } from "@freshtoken/testing";
-import { describe, expect, test } from "vitest";
-import { createClock } from "../../core/test/support.ts";
+import { createClock, createServer, ledger } from "@freshtoken/testing";
+import { describe, expect, onTestFinished, test } from "vitest";
+import { sessionFetch } from "../src/index.ts";
 import {
   account,
   arrivals,
   type Implementation,
   implementations,
   outcomeOf,
+  sessionOn,
   stage,
   text,
 } from "./support.ts";
@@ -312,6 +313,16 @@ describe.each(implementations)("through $name", (via) => {
     expect(ledger(server.log)).toStrictEqual(account({}));
   });
 
+  test("sends a new body in place of that of a Request that was used already, as fetch does", async () => {
+    const all = await refusing(via);
+    const request = new via.Request(all.origin, { method: "POST", body: "old" });
+    await request.text();
+
+    await all.authorized(request, { body: "new" });
+
+    expect(received(all)).toStrictEqual(twice(encoder.encode("new"), "text/plain;charset=UTF-8"));
+  });
+
   test("uses up a Request that it sends, as fetch does", async () => {
     const { origin, authorized } = await stage(via);
     const request = new via.Request(origin, { method: "POST", body: "once" });
@@ -321,6 +332,21 @@ describe.each(implementations)("through $name", (via) => {
     expect(request.bodyUsed).toBe(true);
     await expect(authorized(request)).rejects.toThrow(TypeError);
   });
+});
+
+test("does not send a stream twice where streams cannot be iterated, as in some browsers", async () => {
+  const server = createServer();
+  const { session } = sessionOn(server, { origins: [server.origin] });
+  const authorized = sessionFetch(session, { fetch: async () => new Response(null, { status: 401 }) });
+  await session.signIn(server.signIn());
+  const { prototype } = ReadableStream;
+  const iterator = Object.getOwnPropertyDescriptor(prototype, Symbol.asyncIterator) as PropertyDescriptor;
+  onTestFinished(() => void Object.defineProperty(prototype, Symbol.asyncIterator, iterator));
+  Reflect.deleteProperty(prototype, Symbol.asyncIterator);
+
+  const answer = authorized(server.origin, { method: "POST", body: streamed("one") });
+
+  await expect(answer).rejects.toMatchObject({ code: "ERR_NOT_REPLAYABLE" });
 });
 
 function overwritten(view: Uint8Array<ArrayBuffer>, as: "buffer" | "view"): [BodyInit, () => unknown] {

@@ -1,9 +1,8 @@
 import { createSession } from "@freshtoken/core";
-import { createServer, ledger } from "@freshtoken/testing";
+import { createClock, createServer, ledger } from "@freshtoken/testing";
 import { describe, expect, onTestFinished, test, vi } from "vitest";
-import { createClock, sessionOn } from "../../core/test/support.ts";
 import { sessionFetch } from "../src/index.ts";
-import { account, implementations, outcomeOf, stage } from "./support.ts";
+import { account, implementations, outcomeOf, sessionOn, stage } from "./support.ts";
 
 /** A session that is signed in at a server in memory, and what the fetch underneath was called with. */
 async function recorded() {
@@ -104,6 +103,25 @@ test.each([
   expect(seen).toStrictEqual([sent]);
 });
 
+test("sends the fields that the scheme gives for that send, and none of an earlier one", async () => {
+  const server = createServer();
+  const fields = ({ accessToken }: { accessToken?: string | undefined }) => ({
+    authorization: `Bearer ${accessToken}`,
+    ...(accessToken === "a0" && { "x-first": "1" }),
+  });
+  const { session } = sessionOn(server, { origins: [server.origin], scheme: { sendsToken: true, fields } });
+  await session.signIn(server.signIn());
+  server.expire();
+
+  await sessionFetch(session, { fetch: server.fetch })(server.origin);
+
+  const sent = server.log.flatMap((entry) => (entry.at === "resource" ? [entry.headers] : []));
+  expect(sent).toStrictEqual([
+    { authorization: "Bearer a0", "x-first": "1" },
+    { authorization: "Bearer a1" },
+  ]);
+});
+
 test("uses the global fetch as it is when a request is made, so that it can be patched later", async () => {
   const server = createServer();
   const { session } = sessionOn(server, { origins: [server.origin] });
@@ -152,14 +170,14 @@ function locked(): ReadableStream {
   return stream;
 }
 
-describe.each(implementations)("through $name", ({ fetch, Headers, Request }) => {
+describe.each(implementations)("through $name", (via) => {
   test.each<[string, () => HeadersInit]>([
     ["a record", () => ({ "X-Own": "1" })],
     ["a list of pairs", () => [["X-Own", "1"]]],
-    ["Headers", () => new Headers({ "X-Own": "1" })],
+    ["Headers", () => new via.Headers({ "X-Own": "1" })],
     ["an iterator", () => new Map([["X-Own", "1"]]).entries() as unknown as HeadersInit],
   ])("adds the token to fields given as %s, on every send", async (_, make) => {
-    const { server, origin, authorized } = await stage({ name: "", fetch, Headers, Request, FormData });
+    const { server, origin, authorized } = await stage(via);
     server.expire();
 
     await authorized(origin, { headers: make() });

@@ -1,6 +1,5 @@
-import { createServer, ledger, story } from "@freshtoken/testing";
+import { createClock, createServer, ledger, settled, story } from "@freshtoken/testing";
 import { describe, expect, test } from "vitest";
-import { createClock, settled } from "../../core/test/support.ts";
 import { sessionFetch } from "../src/index.ts";
 import { account, burst, implementations, seeded, stage } from "./support.ts";
 

@@ -1,9 +1,8 @@
 import { createSession } from "@freshtoken/core";
-import { createServer, ledger } from "@freshtoken/testing";
+import { createClock, createServer, ledger } from "@freshtoken/testing";
 import { listen } from "@freshtoken/testing/node";
 import { Agent } from "undici";
 import { describe, expect, onTestFinished, test } from "vitest";
-import { createClock } from "../../core/test/support.ts";
 import { sessionFetch } from "../src/index.ts";
 import { account, arrivals, type Implementation, implementations, outcomeOf, stage } from "./support.ts";
 
@@ -109,6 +108,18 @@ test("rejects a request that would take the token over plain http to a host that
     ),
   );
   expect(calls).toStrictEqual([]);
+});
+
+test.each([
+  "http://127.0.0.1:8080/me",
+  "http://127.1/me",
+  "http://[::1]/me",
+  "http://localhost:8080/me",
+  "http://api.localhost/me",
+])("takes the token over plain http to loopback: %s", async (url) => {
+  const { authorized } = await watched(() => true);
+
+  await expect(authorized(url)).rejects.toMatchObject({ code: "ERR_REFRESH_FAILED" });
 });
 
 test("throws a TypeError when it is made where nothing says which origins may see the token", () => {

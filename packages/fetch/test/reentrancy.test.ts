@@ -1,8 +1,7 @@
 import { createSession, type RefreshContext } from "@freshtoken/core";
-import { createServer, ledger, story } from "@freshtoken/testing";
+import { createClock, createServer, ledger, settled, story } from "@freshtoken/testing";
 import { listen } from "@freshtoken/testing/node";
 import { describe, expect, onTestFinished, test } from "vitest";
-import { createClock, settled } from "../../core/test/support.ts";
 import { sessionFetch } from "../src/index.ts";
 import { account, type Implementation, implementations, outcomeOf } from "./support.ts";
 

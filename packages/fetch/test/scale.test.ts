@@ -1,7 +1,6 @@
 import { bearer, createSession } from "@freshtoken/core";
-import { createGate } from "@freshtoken/testing";
+import { createClock, createGate, settled } from "@freshtoken/testing";
 import { expect, test } from "vitest";
-import { createClock, settled } from "../../core/test/support.ts";
 import { sessionFetch } from "../src/index.ts";
 
 const ORIGIN = "https://api.test";

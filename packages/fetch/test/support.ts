@@ -10,6 +10,7 @@ export interface Implementation {
   readonly name: string;
   readonly fetch: typeof fetch;
   readonly Request: typeof Request;
+  readonly Response: typeof Response;
   readonly FormData: typeof FormData;
   readonly Headers: typeof Headers;
 }
@@ -18,11 +19,12 @@ export interface Implementation {
 const undicis = undici as unknown as typeof globalThis;
 
 export const implementations: readonly Implementation[] = [
-  { name: "the global fetch", fetch, Request, FormData, Headers },
+  { name: "the global fetch", fetch, Request, Response, FormData, Headers },
   {
     name: "undici's fetch",
     fetch: undicis.fetch,
     Request: undicis.Request,
+    Response: undicis.Response,
     FormData: undicis.FormData,
     Headers: undicis.Headers,
   },
@@ -63,12 +65,19 @@ export async function stage(
   };
 }
 
+/** A session that nobody is signed in to, on a server without sockets. */
+export function sessionOn(
+  server: Server,
+  options: Partial<SessionOptions> = {},
+): { session: Session; events: SessionEvent[] } {
+  const session = createSession({ refresh: refreshThrough(server.fetch, server.origin), ...options });
+  const events: SessionEvent[] = [];
+  session.subscribe((event) => events.push(event));
+  return { session, events };
+}
+
 /** The refresh token grant, through some fetch. */
-export function refreshThrough(
-  bare: typeof fetch,
-  origin: string,
-  init?: RequestInit,
-): SessionOptions["refresh"] {
+function refreshThrough(bare: typeof fetch, origin: string, init?: RequestInit): SessionOptions["refresh"] {
   return ({ refreshToken, signal }) =>
     bare(`${origin}/token`, {
       method: "POST",

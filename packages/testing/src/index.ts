@@ -1,3 +1,4 @@
+export { createClock, type ManualClock, settled } from "./clock.ts";
 export type { Grace } from "./families.ts";
 export type { Endpoint, Fault, Hold, Script } from "./faults.ts";
 export { createGate, type Gate } from "./gate.ts";

@@ -1,0 +1,137 @@
+import { within } from "./deadline.ts";
+import { digest } from "./digest.ts";
+import type { Settings } from "./options.ts";
+import { readRecord, type SessionRecord } from "./store.ts";
+import { isThenable } from "./thenable.ts";
+import type { TokenSet } from "./tokens.ts";
+import { createWriter, type Write, type Written } from "./writer.ts";
+
+/** What a vault tells its session, and asks of it. */
+export interface Owner {
+  /** What the store is thought to hold. Undefined: whatever it holds is to be overwritten. */
+  stored(): SessionRecord | null | undefined;
+  /** The tokens that an error of the store may quote. */
+  known(): readonly TokenSet[];
+  opened(record: SessionRecord | null): void;
+  unreadable(cause: Error): void;
+  /** `isInSection`: a round of ours has looked, in its exclusive section. */
+  found(record: SessionRecord | null, isInSection: boolean): void;
+  saved(record: SessionRecord | null, isStored: boolean): void;
+  storeFailed(error: Error): void;
+}
+
+/** A write, as those who wish for one know it. */
+export type Wish = Omit<Write, "ended"> & Partial<Pick<Write, "ended">>;
+
+/** The store, as its session sees it: every call has a deadline, every record is checked, writes keep their order. */
+export interface Vault {
+  /** Reads for the first time: at once, where the store answers at once. */
+  open(): void;
+  /** Reads, and tells nobody. */
+  read(): Promise<SessionRecord | null>;
+  /** Reads, and tells the session what is there. Rejects when the store cannot be read in time. */
+  look(isInSection?: boolean): Promise<SessionRecord | null>;
+  /** Stores a record in its turn, where `due` still holds by then. One that lost has looked what is there. */
+  save(wish: Wish): Promise<Written>;
+  /** What was read so far is out of date: the user has signed in or out. */
+  outdate(): void;
+  /** Writes what is not stored yet, and listens to no more hints. */
+  close(): Promise<void>;
+}
+
+export function createVault(settings: Settings, owner: Owner): Vault {
+  const { store, clock, scheme, refreshTimeout } = settings;
+  const writer = createWriter(settings, owner.stored, look, storeFailed);
+  const unsubscribe = store.subscribe?.(() => void hinted());
+  let changes = 0;
+  let hints = 0;
+  let isClosed = false;
+
+  function open(): void {
+    try {
+      const value = store.load();
+      if (isThenable(value)) bounded(() => value).then((loaded) => owner.opened(accept(loaded)), unreadable);
+      else owner.opened(accept(value));
+    } catch (error) {
+      // Later, so that those who asked for it wait by then.
+      void Promise.resolve(error).then(unreadable);
+    }
+  }
+
+  function unreadable(error: unknown): void {
+    owner.unreadable(storeFailed(error));
+  }
+
+  async function read(): Promise<SessionRecord | null> {
+    const value = await bounded(() => store.load()).catch((error: unknown) => {
+      throw storeFailed(error);
+    });
+    return accept(value);
+  }
+
+  // Looks again where something changed meanwhile: what was read may be older than that.
+  async function look(isInSection = false): Promise<SessionRecord | null> {
+    for (;;) {
+      const began = changes;
+      const record = await read();
+      if (began !== changes) continue;
+      owner.found(record, isInSection);
+      return record;
+    }
+  }
+
+  // Hints that come during a look ask for one more.
+  async function hinted(): Promise<void> {
+    if (hints++ > 0) return;
+    for (let seen = 0; seen !== hints && !isClosed; ) {
+      seen = hints;
+      await look().catch(() => {});
+    }
+    hints = 0;
+  }
+
+  function accept(value: unknown): SessionRecord | null {
+    try {
+      return readRecord(value, scheme);
+    } catch (error) {
+      storeFailed(error);
+      return null;
+    }
+  }
+
+  function storeFailed(error: unknown, tokens: TokenSet = {}): Error {
+    const shown = digest(error, [tokens, ...owner.known()]);
+    owner.storeFailed(shown);
+    return shown;
+  }
+
+  function bounded<T>(call: () => T | PromiseLike<T>): Promise<T> {
+    return within(call, refreshTimeout, clock, "load() of the store");
+  }
+
+  return {
+    open,
+    read,
+    look,
+    save: ({ record, due, ended }) =>
+      writer.write({
+        record,
+        due,
+        ended(written) {
+          if (written === "stored") changes++;
+          if (written === "stored" || written === "failed") owner.saved(record, written === "stored");
+          ended?.(written);
+        },
+      }),
+    outdate() {
+      changes++;
+    },
+    async close() {
+      isClosed = true;
+      await writer.close();
+      try {
+        unsubscribe?.();
+      } catch {}
+    },
+  };
+}
