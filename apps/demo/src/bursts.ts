@@ -1,4 +1,4 @@
-import { setTimeout as delay, setImmediate as turn } from "node:timers/promises";
+import { setTimeout as delay } from "node:timers/promises";
 import type { Entry, Journal } from "./journal.ts";
 import type { Wire } from "./wire.ts";
 
@@ -62,8 +62,7 @@ async function ask({ api, account, fetch, wire, journal }: Client, burst: number
   const path = pathOf(burst, number);
   const start = performance.now();
   const answering = isAnswered(fetch(api + path), { account, path });
-  // Who has not left after a turn of the event loop waits for something.
-  await turn();
+  // Who may leave, leaves before the call returns.
   const isHeld = wire.sentAt(api + path) === undefined;
   const what = (await answering) ? "answered" : "lost";
   if (isHeld) journal.note("held", start, wire.sentAt(api + path));

@@ -32,7 +32,10 @@ export function timeline(lanes: readonly Lane[]): string {
 }
 
 function legend(cell: number): string {
-  return styleText("dim", `Each column is ${cell} ms: ▁ is one, █ fifty or more, ◆ a refresh.`);
+  return styleText(
+    "dim",
+    `Each column is ${cell} ms: ▁ is one, █ fifty or more, ◆ refreshing; how often is at the right.`,
+  );
 }
 
 function panel(title: string, index: number, lanes: readonly Lane[], cell: number): string {

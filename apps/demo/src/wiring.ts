@@ -9,19 +9,17 @@ export interface Wiring {
   readonly api: string;
   /** What the sign-in gave. */
   readonly tokens: oauth.TokenEndpointResponse;
-  readonly fetch: typeof fetch;
+  /** The fetch underneath. @default the global one */
+  readonly fetch?: typeof fetch;
+  /** What oauth4webapi is told besides; a server on loopback needs `allowInsecureRequests`. */
+  readonly http?: oauth.DiscoveryRequestOptions & oauth.TokenEndpointRequestOptions;
 }
 
 /** Joins an authorization server, a session and a fetch: copy from here. */
-export async function connect({ issuer, clientId, api, tokens, fetch }: Wiring): Promise<{
+export async function connect({ issuer, clientId, api, tokens, fetch, http }: Wiring): Promise<{
   readonly session: Session;
-  readonly fetch: typeof fetch;
+  readonly fetch: typeof globalThis.fetch;
 }> {
-  // Leave both out at home: the global fetch will do, and only a loopback server speaks http.
-  const http = {
-    [oauth.customFetch]: (url: string, init: object) => fetch(url, init),
-    [oauth.allowInsecureRequests]: true,
-  };
   const url = new URL(issuer);
   const server = await oauth.processDiscoveryResponse(url, await oauth.discoveryRequest(url, http));
   const client = { client_id: clientId };

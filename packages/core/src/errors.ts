@@ -39,7 +39,10 @@ export class RefreshRejectedError extends FreshtokenError {
 export class RefreshFailedError extends FreshtokenError {
   override readonly name = "RefreshFailedError";
   readonly code = "ERR_REFRESH_FAILED";
-  /** When the session tries again by itself, in ms since the epoch. Until then stale tokens fail at once. */
+  /**
+   * From when on the next request that needs it sets off another refresh, in ms since the epoch. Until then
+   * requests with a stale token fail at once.
+   */
   readonly retryAt: number;
 
   constructor(message: string, evidence: Evidence & { readonly retryAt: number }) {
@@ -48,7 +51,7 @@ export class RefreshFailedError extends FreshtokenError {
   }
 }
 
-/** The session that the request was made under was signed out, signed in anew or closed before the request was answered. */
+/** The session was signed out, signed in anew or closed before the request was answered; or nobody is signed in. */
 export class SignedOutError extends FreshtokenError {
   override readonly name = "SignedOutError";
   readonly code = "ERR_SIGNED_OUT";
@@ -67,9 +70,10 @@ export class QueueFullError extends FreshtokenError {
 }
 
 /** Returns the same error for one request: its own instance, which names the request. */
-export function errorFor(error: unknown, request: RequestLine): unknown {
+export function errorFor<E>(error: E, request: RequestLine): E {
   if (!(error instanceof FreshtokenError) || error.request) return error;
-  const Kind = error.constructor as new (message: string, evidence: Evidence) => FreshtokenError;
+  // All of them are constructed alike.
+  const Kind = error.constructor as new (message: string, evidence: Evidence) => E & FreshtokenError;
   const { retryAt } = error as Partial<RefreshFailedError>;
   return new Kind(error.message, { cause: error.cause, retryAt, request });
 }

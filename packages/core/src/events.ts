@@ -3,6 +3,9 @@ import type { RefreshFailedError, RefreshRejectedError } from "./errors.ts";
 /** Who did it: this session, or another tab, process or machine that shares it. */
 export type By = "us" | "another";
 
+/** Why a refresh is made: the token is stale or ageing, was refused, or somebody asked for it. */
+export type Reason = "stale" | "ageing" | "refused" | "requested" | "restore";
+
 /** What a session tells its subscribers. Never carries a token; a URL comes without its query. */
 export type SessionEvent =
   /** The store was read. */
@@ -13,7 +16,7 @@ export type SessionEvent =
   /** `attempt`: which call of `refresh` in its round. The repeat of a lost answer, at once, is not told. */
   | {
       readonly type: "refreshStarted";
-      readonly reason: "stale" | "ageing" | "refused" | "requested" | "restore";
+      readonly reason: Reason;
       readonly attempt: number;
     }
   | { readonly type: "refreshed"; readonly by: By }
@@ -22,15 +25,17 @@ export type SessionEvent =
   | { readonly type: "refreshSuppressed" }
   /** A request is held; `count` are, by now. */
   | { readonly type: "held"; readonly count: number }
-  /** `count` held requests go on. */
+  /** `count` held requests go on; 0: a refresh ended that nobody was held for. */
   | { readonly type: "released"; readonly count: number }
   | { readonly type: "replayed"; readonly method: string; readonly url: string }
-  /** The store could not be read or written; the session goes on from memory. */
+  /** The store could not be read or written, or held what is no record. */
   | { readonly type: "storeFailed"; readonly error: unknown };
 
 /** Tells events to listeners: in order, one event after the other, and whatever a listener does. */
 export interface Announcer {
   readonly listeners: Set<(event: SessionEvent) => void>;
+  /** True where everything was told. */
+  readonly isEmpty: boolean;
   add(event: SessionEvent): void;
   /** Tells what was added, soon: after those who were woken by it have gone on, and in a stack of its own. */
   flush(): void;
@@ -51,6 +56,9 @@ export function createAnnouncer(): Announcer {
 
   return {
     listeners,
+    get isEmpty() {
+      return events.length === 0;
+    },
     add(event) {
       events.push(event);
     },

@@ -50,7 +50,7 @@ export interface Connection {
 }
 
 /** How a request waits. */
-export interface Patience {
+export interface Waiting {
   readonly signal?: AbortSignal | null | undefined;
   readonly replayable: boolean;
   /** It was never sent, so it counts as held. */
@@ -68,7 +68,7 @@ export interface Gate {
    * Lets a request of this family wait for its turn; undefined: go now. Resolves with the family that was served
    * when it was woken. Throws what became of its own.
    */
-  hold(made: string | undefined, patience: Patience): Promise<string> | undefined;
+  hold(made: string | undefined, waiting: Waiting): Promise<string> | undefined;
   /** Tells of a refusal. True: a round is in flight. False: there will be none. Throws where one has just failed. */
   refused(sent: SessionRecord): boolean;
   /** Waits until something newer than this may be there. */
@@ -145,15 +145,16 @@ async function send<R>(gate: Gate, exchange: Exchange<R>): Promise<R> {
       gate.served(sent.family);
       if (sends++ > 0) gate.replayed(lineOf(exchange));
       const response = await exchange.send(authorized ?? {});
+      // Refused, until it is known better: it is given back, whatever comes between.
+      refused = response;
+      kept = undefined;
 
       const answer = exchange.answer(response);
       const isAsked = scheme.answered?.(answer, request) === "replay";
       const verdict = isAsked || (custom ? custom(answer) : isRefusal(answer, request.url));
       if (!(isThenable(verdict) ? await verdict : verdict)) return response;
-      refused = response;
-      kept = undefined;
       // What the scheme asks for needs no newer tokens.
-      if (!isAsked && !(await renewed(sent))) return kept ?? response;
+      if (!isAsked && !(await renewed(response, sent))) return kept ?? response;
       if (sends === MAX_SENDS) return response;
       giveBack(response);
     }
@@ -169,10 +170,10 @@ async function send<R>(gate: Gate, exchange: Exchange<R>): Promise<R> {
   }
 
   // Waits for newer tokens than were sent. False: there are none to be had, and the caller gets the refusal.
-  async function renewed(sent: SessionRecord): Promise<boolean> {
+  async function renewed(response: R, sent: SessionRecord): Promise<boolean> {
     while (gate.served(sent.family).generation === sent.generation) {
       if (hasWaited || sends === MAX_SENDS || !gate.refused(sent)) return false;
-      giveBack(refused as R);
+      giveBack(response);
       await gate.newer(sent, signal);
     }
     hasWaited ||= kept !== undefined;
@@ -193,9 +194,7 @@ async function send<R>(gate: Gate, exchange: Exchange<R>): Promise<R> {
   }
 
   function explain(response: R, error: RefreshRejectedError): R {
-    return (
-      exchange.explain?.(response, errorFor(error, lineOf(exchange)) as RefreshRejectedError) ?? response
-    );
+    return exchange.explain?.(response, errorFor(error, lineOf(exchange))) ?? response;
   }
 }
 

@@ -8,7 +8,7 @@ export {
   type RequestLine,
   SignedOutError,
 } from "./errors.ts";
-export type { By, SessionEvent } from "./events.ts";
+export type { By, Reason, SessionEvent } from "./events.ts";
 export type { Connection, Exchange } from "./exchange.ts";
 export { jwtExpiresAt } from "./jwt.ts";
 export type { Clock, RefreshContext, SessionOptions } from "./options.ts";

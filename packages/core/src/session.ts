@@ -1,6 +1,6 @@
 import { QueueFullError, SignedOutError } from "./errors.ts";
 import { createAnnouncer, type SessionEvent } from "./events.ts";
-import { type Connection, createConnection, type Gate, type Patience } from "./exchange.ts";
+import { type Connection, createConnection, type Gate, type Waiting } from "./exchange.ts";
 import {
   admit,
   closedError,
@@ -30,7 +30,10 @@ import { createVigil } from "./vigil.ts";
 export interface Session {
   /** An immutable snapshot: the same object until something changes. */
   readonly state: SessionState;
-  /** Resolves when the store was read, and a refresh that `restore` asks for has ended. Never rejects. */
+  /**
+   * Resolves when the store was read, and a refresh that `restore` asks for has ended. Never rejects: where
+   * that failed, `state` is still loading, and the next request tries again.
+   */
   readonly loaded: Promise<void>;
   /** Calls `listener` with every event. Returns its undo. */
   subscribe(listener: (event: SessionEvent) => void): () => void;
@@ -44,7 +47,7 @@ export interface Session {
   signOut(): Promise<void>;
   /**
    * Returns fresh tokens; waits or refreshes where they are not.
-   * Rejects with {@link RefreshFailedError}, RefreshRejectedError, {@link SignedOutError} or the signal's reason.
+   * Rejects with RefreshFailedError, RefreshRejectedError, {@link SignedOutError} or the signal's reason.
    */
   tokens(options?: { signal?: AbortSignal | undefined }): Promise<TokenSet>;
   /** Refreshes now, whatever the expiry says, or joins a refresh in flight. Rejects as `tokens` does. */
@@ -84,19 +87,6 @@ export function createSession(options: SessionOptions): Session {
   const vigil = createVigil(clock);
   const queue = createQueue(vigil.keep);
   const announcer = createAnnouncer();
-  const vault = createVault(settings, {
-    stored: () => machine.stored,
-    known: () => [machine.record?.tokens ?? {}, former],
-    opened: (record) => dispatch({ type: "read", record, first: first(), now: clock.now() }),
-    unreadable(cause) {
-      const error = refreshFailedError("the store could not be read", clock.now(), cause);
-      dispatch({ type: "readFailed", error });
-    },
-    // A round that finds it is not alone leaves the section and ends: then it is told.
-    found: (record, isInSection) => dispatch({ type: "found", record }, isInSection),
-    saved: (record, stored) => dispatch({ type: "saved", record, stored }),
-    storeFailed: (error) => emit({ type: "storeFailed", error }),
-  });
   const own = new WeakSet<AbortSignal>();
   const inputs: Input[] = [];
   let machine = unread;
@@ -114,6 +104,20 @@ export function createSession(options: SessionOptions): Session {
   let closing: Promise<void> | undefined;
   let families = 0;
 
+  const vault = createVault(settings, {
+    stored: () => machine.stored,
+    known: () => [machine.record?.tokens ?? {}, former],
+    opened: (record) => dispatch({ type: "read", record, first: first(), now: clock.now() }),
+    unreadable(cause) {
+      const error = refreshFailedError("the store could not be read", clock.now(), cause);
+      dispatch({ type: "readFailed", error });
+    },
+    // A round that finds it is not alone leaves the section and ends: then it is told.
+    found: (record, isInSection) => dispatch({ type: "found", record }, isInSection),
+    saved: (record, stored) => dispatch({ type: "saved", record, stored }),
+    storeFailed: (error) => emit({ type: "storeFailed", error }),
+  });
+
   // The machine decides; what it decided is carried out, in order, and then told.
   function dispatch(input: Input, tellsLater = false): void {
     if (inputs.push(input) > 1) return;
@@ -124,7 +128,10 @@ export function createSession(options: SessionOptions): Session {
       effects.forEach(perform);
     }
     inputs.length = 0;
-    state = snapshot(machine, state);
+    const before = state;
+    state = snapshot(machine, before);
+    // A change that has no event of its own: a refresh ended after another's tokens had come.
+    if (state !== before && announcer.isEmpty) announcer.add({ type: "released", count: 0 });
     if (!isPending(machine)) resolveLoaded();
     if (!tellsLater) announcer.flush();
   }
@@ -161,8 +168,8 @@ export function createSession(options: SessionOptions): Session {
       dispatch({ type: "ended", round, outcome, now: clock.now() }),
     );
     // Also those that were overtaken: what they bring late may have to be revoked.
-    running = Promise.all([running, work]);
-    void lasting(work);
+    running = Promise.all([running, work]).then(() => {});
+    void outliving(work);
   }
 
   function wake(): void {
@@ -196,7 +203,7 @@ export function createSession(options: SessionOptions): Session {
     settings,
     own,
     look: () => vault.look(true),
-    serves: (record) => machine.status !== "closed" && sameRecord(machine.record, record),
+    serves: (record) => sameRecord(machine.record, record),
     save: vault.save,
     renewedLate: (record, stored) => dispatch({ type: "renewedLate", record, stored }),
     // After another sign-in nothing is revoked: servers tie two sign-ins of one browser to one grant.
@@ -217,10 +224,10 @@ export function createSession(options: SessionOptions): Session {
 
   function revoke(tokens: TokenSet): void {
     const revoking = Promise.resolve(tokens).then((ended) => settings.revoke?.(ended));
-    void lasting(revoking.catch(() => {}));
+    void outliving(revoking.catch(() => {}));
   }
 
-  async function lasting(work: Promise<unknown>): Promise<void> {
+  async function outliving(work: Promise<unknown>): Promise<void> {
     try {
       await settings.waitUntil?.(work);
     } catch {}
@@ -253,8 +260,8 @@ export function createSession(options: SessionOptions): Session {
     replayed: (request) => emit({ type: "replayed", ...request }),
   };
 
-  function hold(made: string | undefined, patience: Patience): Promise<string> | undefined {
-    const { signal, replayable, held } = patience;
+  function hold(made: string | undefined, waiting: Waiting): Promise<string> | undefined {
+    const { signal, replayable, held } = waiting;
     if (signal?.aborted) throw signal.reason;
     let admission = judge();
     if (admission.type !== "fail" && admission.first && !closing) {
@@ -266,9 +273,9 @@ export function createSession(options: SessionOptions): Session {
     if (closing) throw closedError();
     if (held && queue.held >= settings.maxHeld) throw queueFullError(settings.maxHeld);
     const beyond = machine.record?.generation ?? -1;
-    const waiting = queue.wait({ held, beyond, lenient: !replayable && !machine.refused, signal });
+    const turn = queue.wait({ held, beyond, lenient: !replayable && !machine.refused, signal });
     if (held) emit({ type: "held", count: queue.held });
-    return waiting;
+    return turn;
 
     function judge() {
       if (made) gate.served(made);
@@ -303,7 +310,6 @@ export function createSession(options: SessionOptions): Session {
 
   // Waits until it is known who is signed in, and that it is stored; undefined: it is.
   function known(signal: AbortSignal | undefined): Promise<string> | undefined {
-    if (closing) throw closedError();
     if (machine.status === "unread") dispatch({ type: "reload" });
     if (machine.status !== "loading" && machine.status !== "storing") return undefined;
     return queue.wait({ held: false, beyond: -1, signal });
@@ -323,7 +329,6 @@ export function createSession(options: SessionOptions): Session {
     const { record, status } = machine;
     if (closing) throw closedError();
     if (status === "signedOut" && machine.stored === null) return;
-    vault.outdate();
     dispatch({ type: "signOut" });
     // Asked before the store forgets it, and not waited for: a store that hangs must not keep the session.
     const newest = status === "signedOut" ? undefined : newestOf(record);
@@ -340,14 +345,13 @@ export function createSession(options: SessionOptions): Session {
     loaded,
     subscribe(listener) {
       // Its own function, so that one that subscribes twice hears twice, and each undo is its own.
-      const own = (event: SessionEvent) => listener(event);
-      announcer.listeners.add(own);
-      return () => announcer.listeners.delete(own);
+      const told = (event: SessionEvent) => listener(event);
+      announcer.listeners.add(told);
+      return () => announcer.listeners.delete(told);
     },
     async signIn(value) {
       const tokens = readAs("signIn", value);
       if (closing) throw closedError();
-      vault.outdate();
       dispatch({ type: "signIn", record: Object.freeze({ family: newFamily(), generation: 0, tokens }) });
       await vigil.during(saving);
     },
@@ -361,15 +365,20 @@ export function createSession(options: SessionOptions): Session {
     },
     async refresh({ signal } = {}) {
       if (signal?.aborted) throw signal.reason;
-      for (let pending = known(signal); pending; pending = known(signal)) await pending;
-      const from = machine.record;
-      if (!from) throw nobodyError();
-      do {
+      let from: SessionRecord | null | undefined;
+      while (from === undefined || desk.serves(from)) {
         if (closing) throw closedError();
+        const pending = known(signal);
+        if (pending) {
+          await pending;
+          continue;
+        }
+        from ??= machine.record;
+        if (!from) throw nobodyError();
         dispatch({ type: "needed", reason: "requested", now: clock.now() });
         await gate.newer(from, signal);
-      } while (desk.serves(from));
-      return gate.served(from.family).tokens;
+      }
+      return gate.served(from?.family ?? "").tokens;
     },
     close() {
       closing ??= vigil.during(close());

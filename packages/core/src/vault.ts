@@ -33,8 +33,6 @@ export interface Vault {
   look(isInSection?: boolean): Promise<SessionRecord | null>;
   /** Stores a record in its turn, where `due` still holds by then. One that lost has looked what is there. */
   save(wish: Wish): Promise<Written>;
-  /** What was read so far is out of date: the user has signed in or out. */
-  outdate(): void;
   /** Writes what is not stored yet, and listens to no more hints. */
   close(): Promise<void>;
 }
@@ -42,10 +40,19 @@ export interface Vault {
 export function createVault(settings: Settings, owner: Owner): Vault {
   const { store, clock, scheme, refreshTimeout } = settings;
   const writer = createWriter(settings, owner.stored, look, storeFailed);
-  const unsubscribe = store.subscribe?.(() => void hinted());
-  let changes = 0;
+  let writes = 0;
   let hints = 0;
   let isClosed = false;
+  const unsubscribe = subscribe();
+
+  function subscribe(): (() => void) | undefined {
+    try {
+      return store.subscribe?.(() => void hinted());
+    } catch (error) {
+      storeFailed(error);
+      return undefined;
+    }
+  }
 
   function open(): void {
     try {
@@ -69,12 +76,12 @@ export function createVault(settings: Settings, owner: Owner): Vault {
     return accept(value);
   }
 
-  // Looks again where something changed meanwhile: what was read may be older than that.
+  // Looks again where something was stored meanwhile: what was read may be older than that.
   async function look(isInSection = false): Promise<SessionRecord | null> {
     for (;;) {
-      const began = changes;
+      const began = writes;
       const record = await read();
-      if (began !== changes) continue;
+      if (began !== writes) continue;
       owner.found(record, isInSection);
       return record;
     }
@@ -118,14 +125,11 @@ export function createVault(settings: Settings, owner: Owner): Vault {
         record,
         due,
         ended(written) {
-          if (written === "stored") changes++;
+          if (written === "stored") writes++;
           if (written === "stored" || written === "failed") owner.saved(record, written === "stored");
           ended?.(written);
         },
       }),
-    outdate() {
-      changes++;
-    },
     async close() {
       isClosed = true;
       await writer.close();

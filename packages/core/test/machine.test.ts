@@ -390,7 +390,7 @@ const table: Record<Given, Record<string, readonly Name[]>> = {
   "saved, an earlier record": {
     "restoring record=f-1 stored=f0 round=restore:f-1": ["restoring"],
     "restoring record=f-1 stored=f0 coolDown=1×1000@99900": ["restoring, cooling"],
-    "signedIn record=f1 stored=f0 | wake": STORING,
+    "storing record=f1 stored=f0": STORING,
     "signedIn record=f1 stored=f0": ["signedIn"],
     "signedIn record=f1 stored=f0 refused=true": ["signedIn, refused"],
     "signedIn record=f1 stored=f0 refusals=[-29999,0]": ["signedIn, refused often"],
@@ -401,7 +401,7 @@ const table: Record<Given, Record<string, readonly Name[]>> = {
   "saved, not served yet": {
     "restoring record=f-1 stored=f2 round=restore:f-1": ["restoring"],
     "restoring record=f-1 stored=f2 coolDown=1×1000@99900": ["restoring, cooling"],
-    "signedIn record=f1 stored=f2 | wake": STORING,
+    "storing record=f1 stored=f2": STORING,
     "signedIn record=f1 stored=f2": ["signedIn", "signedIn, unsaved"],
     "signedIn record=f1 stored=f2 refused=true": ["signedIn, refused"],
     "signedIn record=f1 stored=f2 refusals=[-29999,0]": ["signedIn, refused often"],

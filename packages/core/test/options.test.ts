@@ -33,14 +33,31 @@ const except = (...kinds: string[]) => KINDS.filter(([, arrived]) => !kinds.incl
 const duration = ["7", "0", "0.5"];
 const options: Record<keyof SessionOptions, { is: string; wrong: [unknown, string][] }> = {
   refresh: { is: "a function that returns a promise of new tokens", wrong: except("a function") },
-  store: { is: "a store, with load() and save()", wrong: [...KINDS, [{ load: refresh }, "an object"]] },
+  store: {
+    is: "a store: load(), save(), and perhaps exclusive() and subscribe()",
+    wrong: [
+      ...KINDS,
+      [{ load: refresh }, "an object"],
+      [{ ...memoryStore(), exclusive: 5 }, "an object"],
+      [{ ...memoryStore(), subscribe: true }, "an object"],
+    ],
+  },
   tokens: { is: "a token set or a token response", wrong: except("an object", "an array") },
   restore: { is: "true or false", wrong: except("true", "false") },
   origins: {
     is: 'a list such as ["https://api.example.com"], or a function of a URL',
     wrong: except("an array", "a function"),
   },
-  scheme: { is: "a scheme, such as bearer()", wrong: [...KINDS, [bearer, "a function"]] },
+  scheme: {
+    is: "a scheme such as bearer(): sendsToken, fields(), and perhaps answered()",
+    wrong: [
+      ...KINDS,
+      [bearer, "a function"],
+      [{ fields: bearer().fields }, "an object"],
+      [{ ...bearer(), sendsToken: "no" }, "an object"],
+      [{ ...bearer(), answered: 5 }, "an object"],
+    ],
+  },
   isRefusal: { is: "a function", wrong: except("a function") },
   isRejection: { is: "a function", wrong: except("a function") },
   revoke: { is: "a function", wrong: except("a function") },

@@ -128,6 +128,24 @@ test("rejects a request whose isRefusal throws, with what it threw", async () =>
   expect(ledger(server.log)).toMatchObject({ attempts: 0, requests: 1 });
 });
 
+test("gives the socket of an answer back that isRefusal could not judge", async () => {
+  const isRefusal = async () => Promise.reject(new Error("cannot tell"));
+  const { server, session } = await begin({ isRefusal });
+  const released: number[] = [];
+
+  const sent = session.connect({ origins: [server.origin] }).send({
+    url: server.origin,
+    method: "GET",
+    replayable: true,
+    send: async () => 401,
+    answer: (status) => ({ status, field: () => null, response: status }),
+    release: (status) => released.push(status),
+  });
+
+  await expect(sent).rejects.toThrow("cannot tell");
+  expect(released).toStrictEqual([401]);
+});
+
 test("refreshes for refusals five times in 30 s, then gives them to their callers", async () => {
   const { clock, server, events, request } = await begin();
   const statuses: number[] = [];

@@ -410,7 +410,12 @@ test("adopts the winner's tokens where two without an exclusive section refresh 
 
   expect(tokens.map(({ accessToken }) => accessToken)).toStrictEqual(["a1", "a1"]);
   expect(shared.log.slice(-4)).toStrictEqual(["saved a1", "lost a2", "load", "loaded a1"]);
-  expect(second.events.map(({ type }) => type)).toStrictEqual(["loaded", "refreshStarted", "refreshed"]);
+  expect(second.events.map(({ type }) => type)).toStrictEqual([
+    "loaded",
+    "refreshStarted",
+    "refreshed",
+    "released",
+  ]);
   expect(clock.timers).toStrictEqual({ all: 0, keepAlive: 0 });
 });
 
@@ -446,7 +451,7 @@ test("adopts another's tokens while its own back-off sleeps, and asks no more", 
     { status: "signedIn", tokens: { accessToken: "a1" }, refreshing: false },
     0,
   ]);
-  expect(heard.map(({ type }) => type)).toStrictEqual(["refreshStarted", "refreshed"]);
+  expect(heard.map(({ type }) => type)).toStrictEqual(["refreshStarted", "refreshed", "released"]);
   expect(ledger(server.log).attempts).toBe(1);
 });
 
@@ -508,7 +513,7 @@ test("does not sleep between attempts once another's tokens were adopted", async
   expect(await refreshed).toStrictEqual(tokens);
   expect(two.state).toStrictEqual({ status: "signedIn", tokens, refreshing: false });
   expect([heard.map(({ type }) => type), clock.timers.all]).toStrictEqual([
-    ["refreshStarted", "refreshed"],
+    ["refreshStarted", "refreshed", "released"],
     0,
   ]);
 });
@@ -610,4 +615,60 @@ test("refresh() starts the next round when the one in flight renews older tokens
 
   expect([adopted.accessToken, (await next).accessToken]).toStrictEqual(["2.a0", "2.a1"]);
   expect([before, ledger(server.log).attempts]).toStrictEqual([1, 2]);
+});
+
+test("tells of every change of its state, also where a refresh ends that another's tokens have outrun", async () => {
+  const [server, shared] = [createServer(), createSharedStore()];
+  const { session } = sessionOn(server, { clock: createClock(), store: shared.peer() });
+  await session.signIn(server.signIn());
+  const states: unknown[] = [];
+  session.subscribe(() => states.push(session.state));
+  const gate = server.gate("token", "answer");
+  const refreshed = session.refresh();
+  await gate.reached(1);
+  const tokens = { accessToken: "a1", refreshToken: "r1" };
+  shared.held = { family: shared.held?.family ?? "", generation: 1, tokens };
+  shared.hint();
+  await refreshed;
+
+  gate.open();
+  await settled();
+
+  expect(session.state).toStrictEqual({ status: "signedIn", tokens, refreshing: false });
+  expect(states.at(-1)).toBe(session.state);
+});
+
+test("listens to a store that calls back while it is subscribed to", async () => {
+  const [server, shared] = [createServer(), createSharedStore()];
+  const store = shared.peer();
+  const eager = {
+    ...store,
+    subscribe: (changed: () => void) => {
+      changed();
+      return () => {};
+    },
+  };
+  const { session, events } = sessionOn(server, { clock: createClock(), store: eager });
+
+  await session.loaded;
+  await settled();
+
+  expect([session.state, events]).toStrictEqual([{ status: "signedOut" }, [{ type: "loaded" }]]);
+});
+
+test("says storeFailed of a store that cannot be subscribed to, and goes on", async () => {
+  const [server, shared] = [createServer(), createSharedStore()];
+  const subscribe = () => {
+    throw new Error("no hints");
+  };
+  const { session, events } = sessionOn(server, {
+    clock: createClock(),
+    store: { ...shared.peer(), subscribe },
+  });
+
+  await session.signIn(server.signIn());
+  await session.close();
+
+  expect(events.map(({ type }) => type)).toStrictEqual(["storeFailed", "signedIn"]);
+  expect(shared.held?.tokens.accessToken).toBe("a0");
 });

@@ -181,6 +181,7 @@ test("adopts the newer tokens of its family that a save lost against", async () 
   expect(events.slice(1)).toStrictEqual([
     { type: "refreshStarted", reason: "requested", attempt: 1 },
     { type: "refreshed", by: "another" },
+    { type: "released", count: 0 },
   ]);
 });
 
