@@ -104,7 +104,7 @@ test.each([
   expect(ledger(server.log)).toMatchObject({ attempts: 1, refreshes: 1, refusals: 0, reuses: 0 });
 });
 
-test("is cost one refresh by a clock set back", async () => {
+test("costs one refresh at most when the clock is set back", async () => {
   const { server, clock, api } = await hourly();
 
   clock.jump(-24 * HOUR);

@@ -70,7 +70,7 @@ test("waits for at most one round, also when it was held before", async () => {
   expect(ledger(server.log)).toMatchObject({ attempts: 2, requests: 2, refusals: 2 });
 });
 
-test("is sent three times at most, however many newer generations there are", async () => {
+test("sends a request three times at most, however many newer generations there are", async () => {
   const { server, session, request } = await begin();
   const answers = server.gate("/me", "answer");
   server.always("/me", { refuse: true });
@@ -278,7 +278,7 @@ test("refreshes for the next call when a body that cannot be sent twice was refu
   expect(ledger(server.log)).toMatchObject({ attempts: 1, refreshes: 1, requests: 2, refusals: 1 });
 });
 
-test("never sends a body twice that cannot be, when a newer token is there or the scheme asks", async () => {
+test("never sends a one-time body twice, even when a newer token is there or the scheme asks", async () => {
   const { server, session, request } = await begin({ scheme: nonces() });
   const late = server.gate("/late", "answer");
   server.next("/late", { refuse: true });

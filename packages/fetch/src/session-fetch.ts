@@ -21,6 +21,7 @@ export interface SessionFetchOptions {
  * import { createSession } from "@freshtoken/core";
  * import { sessionFetch } from "@freshtoken/fetch";
  *
+ * const session = createSession({ refresh: ({ signal }) => fetch("/token", { method: "POST", signal }) });
  * const authorized = sessionFetch(session, { origins: ["https://api.example.com"] });
  * const answer = await authorized("https://api.example.com/me");
  */
