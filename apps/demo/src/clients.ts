@@ -1,19 +1,20 @@
 import { type AuthorizationServer, signIn } from "@freshtoken/authorization-server";
-import { allowInsecureRequests, customFetch } from "oauth4webapi";
 import type { Client } from "./bursts.ts";
 import { fetchByHand, signInByHand } from "./by-hand.ts";
 import { createJournal } from "./journal.ts";
+import { loopback } from "./loopback.ts";
 import { createWire } from "./wire.ts";
 import { connect } from "./wiring.ts";
 
 /** Signs in, and sends through Freshtoken. */
 export async function freshtoken(server: AuthorizationServer): Promise<Client> {
   const { tokens, ...client } = await signedIn(server, "freshtoken");
-  const http = {
-    [customFetch]: (url: string, init: object) => client.wire.fetch(url, init),
-    [allowInsecureRequests]: true,
-  };
-  const { fetch } = await connect({ ...server, tokens, fetch: client.wire.fetch, http });
+  const { fetch } = await connect({
+    ...server,
+    tokens,
+    fetch: client.wire.fetch,
+    http: loopback(client.wire.fetch),
+  });
   return { ...client, name: "Freshtoken", fetch };
 }
 

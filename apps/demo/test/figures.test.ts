@@ -4,6 +4,7 @@ import { expect, test } from "vitest";
 import { type Client, sendBursts } from "../src/bursts.ts";
 import { figuresOf } from "../src/figures.ts";
 import { count, createJournal } from "../src/journal.ts";
+import { loopback } from "../src/loopback.ts";
 import { isFlawless, verdict } from "../src/verdict.ts";
 import { createWire } from "../src/wire.ts";
 import { connect } from "../src/wiring.ts";
@@ -15,7 +16,8 @@ async function signedIn(server: AuthorizationServer, change: Partial<Tokens> = {
   const tokens: Tokens = { ...(await signIn(server, { account })), ...change };
   const journal = createJournal();
   const wire = createWire(journal, tokens.access_token);
-  const { session, fetch } = await connect({ ...server, tokens, fetch: wire.fetch });
+  const http = loopback(wire.fetch);
+  const { session, fetch } = await connect({ ...server, tokens, fetch: wire.fetch, http });
   return { name: "Freshtoken", account, api: server.api, fetch, wire, journal, session } satisfies Client & {
     session: Session;
   };
