@@ -65,16 +65,18 @@ export interface Gate {
   /** What this family is served now. Throws what became of it, where it is not served any more. */
   served(family: string): SessionRecord;
   /**
-   * Lets a request of this family wait for its turn; undefined: go now. Resolves with the family that was served
-   * when it was woken. Throws what became of its own.
+   * Lets a request of this family wait for its turn; undefined: go now. Resolves with the stamp of a request made
+   * when it was woken. Throws what became of its own family.
    */
-  hold(made: string | undefined, waiting: Waiting): Promise<string> | undefined;
+  hold(made: string | undefined, waiting: Waiting): Promise<string | undefined> | undefined;
   /** Tells of a refusal. True: a round is in flight. False: there will be none. Throws where one has just failed. */
   refused(sent: SessionRecord): boolean;
   /** Waits until something newer than this may be there. */
   newer(sent: SessionRecord, signal: AbortSignal | null | undefined): Promise<void>;
   replayed(request: RequestLine): void;
 }
+
+type Turn = Promise<string | undefined>;
 
 const MAX_SENDS = 3;
 
@@ -103,13 +105,10 @@ export function createConnection(gate: Gate, covers: (url: string | URL) => bool
 }
 
 // Who is woken judges anew: what it was woken for may have passed, by a sign-out for instance.
-async function comeTo(
-  first: Promise<string>,
-  next: (family: string) => Promise<string> | undefined,
-): Promise<void> {
-  let pending: Promise<string> | undefined = first;
+async function comeTo(first: Turn, next: (family: string | undefined) => Turn | undefined): Promise<void> {
+  let pending: Turn | undefined = first;
   while (pending) {
-    const family: string = await pending;
+    const family: string | undefined = await pending;
     pending = family === "" ? undefined : next(family);
   }
 }
@@ -135,13 +134,15 @@ async function send<R>(gate: Gate, exchange: Exchange<R>): Promise<R> {
   try {
     for (;;) {
       for (let pending = hold(); pending; pending = hold()) {
-        made = await pending;
+        const stamp = await pending;
+        made ??= stamp;
         hasWaited = sends > 0;
       }
       const sent = made ? gate.served(made) : null;
       if (!sent) return exchange.send({});
       const fields = scheme.fields(sent.tokens, request);
       const authorized = isThenable(fields) ? await fields : fields;
+      if (signal?.aborted) throw signal.reason;
       gate.served(sent.family);
       if (sends++ > 0) gate.replayed(lineOf(exchange));
       const response = await exchange.send(authorized ?? {});
@@ -165,7 +166,7 @@ async function send<R>(gate: Gate, exchange: Exchange<R>): Promise<R> {
     throw error;
   }
 
-  function hold(): Promise<string> | undefined {
+  function hold(): Turn | undefined {
     return hasWaited || made === "" ? undefined : gate.hold(made, { signal, replayable, held: sends === 0 });
   }
 

@@ -7,7 +7,7 @@ interface Waiter {
   /** Would rather go with what there is than fail with a refresh. */
   readonly lenient: boolean;
   readonly signal: AbortSignal | undefined;
-  readonly resolve: (stamp: string) => void;
+  readonly resolve: (stamp: string | undefined) => void;
   readonly reject: (reason: unknown) => void;
 }
 
@@ -28,9 +28,9 @@ export interface Queue {
   /** How many requests are held, that is: not yet sent. */
   readonly held: number;
   /** Waits to be woken. Resolves with the stamp that `wake` gave; rejects with its signal's reason, or as `fail` says. */
-  wait(wait: Wait): Promise<string>;
+  wait(wait: Wait): Promise<string | undefined>;
   /** Wakes all, first come first. Returns how many of them were held. */
-  wake(stamp: string): number;
+  wake(stamp: string | undefined): number;
   /** Rejects those who wait for a newer token set than `through` or an older one; without it, all. */
   fail(error: Error, through?: number): void;
 }

@@ -124,8 +124,8 @@ export async function renew({ from }: Round, desk: Desk, overtaken: AbortSignal)
   async function believe(verdict: Verdict): Promise<Outcome> {
     const held = await desk.look();
     const due = () => desk.serves(from) || desk.serves(null);
-    // What is not ours stays.
-    const written = held && sameRecord(held, from) ? await desk.save({ record: null, due }) : "stored";
+    // What is not of our family stays.
+    const written = held?.family === from.family ? await desk.save({ record: null, due }) : "stored";
     return { type: "rejected", what: verdict.what, cause: evidence(verdict), stored: written === "stored" };
   }
 

@@ -173,7 +173,7 @@ export function createSession(options: SessionOptions): Session {
   }
 
   function wake(): void {
-    const count = queue.wake(familyOf(machine) ?? "");
+    const count = queue.wake(familyOf(machine));
     if (count > 0) announcer.add({ type: "released", count });
     rouse();
   }
@@ -207,7 +207,7 @@ export function createSession(options: SessionOptions): Session {
     save: vault.save,
     renewedLate: (record, stored) => dispatch({ type: "renewedLate", record, stored }),
     // After another sign-in nothing is revoked: servers tie two sign-ins of one browser to one grant.
-    orphan: (tokens) => machine.status === "signedOut" && revoke(tokens),
+    orphan: (tokens) => machine.status === "signedOut" && revoke(Promise.resolve(tokens)),
     attempting(attempt) {
       const reason = machine.round?.reason;
       if (reason) emit({ type: "refreshStarted", reason, attempt });
@@ -222,9 +222,16 @@ export function createSession(options: SessionOptions): Session {
       }),
   };
 
-  function revoke(tokens: TokenSet): void {
-    const revoking = Promise.resolve(tokens).then((ended) => settings.revoke?.(ended));
-    void outliving(revoking.catch(() => {}));
+  // Decides when the last of a session is known: close() waits for that, though not for the server.
+  function revoke(ending: Promise<TokenSet | undefined>): void {
+    let revoking: unknown;
+    const decided = ending
+      .then((tokens) => {
+        if (tokens && machine.status === "signedOut") revoking = settings.revoke?.(tokens);
+      })
+      .catch(() => {});
+    running = Promise.all([running, decided]).then(() => {});
+    void outliving(decided.then(() => revoking).catch(() => {}));
   }
 
   async function outliving(work: Promise<unknown>): Promise<void> {
@@ -238,7 +245,11 @@ export function createSession(options: SessionOptions): Session {
   const gate: Gate = {
     settings,
     owns: (signal) => signal != null && own.has(signal),
-    family: () => familyOf(machine),
+    family() {
+      // A store that answers at once tells before the request is stamped.
+      if (machine.status === "unread" && !closing) dispatch({ type: "reload" });
+      return familyOf(machine);
+    },
     served(family) {
       const { record, rejected, status } = machine;
       if (record?.family === family && status !== "restoring") return record;
@@ -260,7 +271,7 @@ export function createSession(options: SessionOptions): Session {
     replayed: (request) => emit({ type: "replayed", ...request }),
   };
 
-  function hold(made: string | undefined, waiting: Waiting): Promise<string> | undefined {
+  function hold(made: string | undefined, waiting: Waiting): Promise<string | undefined> | undefined {
     const { signal, replayable, held } = waiting;
     if (signal?.aborted) throw signal.reason;
     let admission = judge();
@@ -297,11 +308,11 @@ export function createSession(options: SessionOptions): Session {
   }
 
   // The newest that the store has of what was signed out: a peer may have renewed it unheard.
-  async function newestOf(ended: SessionRecord | null): Promise<SessionRecord | null> {
-    if (!settings.revoke) return null;
+  async function newestOf(ended: SessionRecord | null): Promise<TokenSet | undefined> {
     const held = await vault.read().catch(() => null);
     const isNewer = held?.family === ended?.family && Number(held?.generation) > Number(ended?.generation);
-    return !ended || isNewer ? held : ended;
+    const newest = !ended || isNewer ? held : ended;
+    return newest && newest.generation >= 0 ? newest.tokens : undefined;
   }
 
   function nobodyError(): Error {
@@ -309,7 +320,7 @@ export function createSession(options: SessionOptions): Session {
   }
 
   // Waits until it is known who is signed in, and that it is stored; undefined: it is.
-  function known(signal: AbortSignal | undefined): Promise<string> | undefined {
+  function known(signal: AbortSignal | undefined): Promise<string | undefined> | undefined {
     if (machine.status === "unread") dispatch({ type: "reload" });
     if (machine.status !== "loading" && machine.status !== "storing") return undefined;
     return queue.wait({ held: false, beyond: -1, signal });
@@ -331,9 +342,10 @@ export function createSession(options: SessionOptions): Session {
     if (status === "signedOut" && machine.stored === null) return;
     dispatch({ type: "signOut" });
     // Asked before the store forgets it, and not waited for: a store that hangs must not keep the session.
-    const newest = status === "signedOut" ? undefined : newestOf(record);
-    await vigil.during(save(null));
-    void newest?.then((ended) => ended && ended.generation >= 0 && desk.orphan(ended.tokens));
+    const newest = settings.revoke && status !== "signedOut" ? newestOf(record) : undefined;
+    const saving = save(null);
+    if (newest) revoke(saving.then(() => newest));
+    await vigil.during(saving);
   }
 
   dispatch({ type: "reload" });
@@ -357,9 +369,12 @@ export function createSession(options: SessionOptions): Session {
     },
     signOut,
     async tokens({ signal } = {}) {
-      let made = familyOf(machine);
+      let made = gate.family();
       const turn = () => (made === "" ? undefined : hold(made, { signal, replayable: true, held: false }));
-      for (let pending = turn(); pending; pending = turn()) made = await pending;
+      for (let pending = turn(); pending; pending = turn()) {
+        const stamp = await pending;
+        made ??= stamp;
+      }
       if (!made) throw nobodyError();
       return gate.served(made).tokens;
     },
@@ -378,7 +393,9 @@ export function createSession(options: SessionOptions): Session {
         dispatch({ type: "needed", reason: "requested", now: clock.now() });
         await gate.newer(from, signal);
       }
-      return gate.served(from?.family ?? "").tokens;
+      // Who asked while it was being restored, asked under nobody: whoever is served now will do.
+      const family = from && from.generation >= 0 ? from.family : familyOf(machine);
+      return gate.served(family ?? "").tokens;
     },
     close() {
       closing ??= vigil.during(close());

@@ -40,7 +40,9 @@ export interface Vault {
 export function createVault(settings: Settings, owner: Owner): Vault {
   const { store, clock, scheme, refreshTimeout } = settings;
   const writer = createWriter(settings, owner.stored, look, storeFailed);
-  let writes = 0;
+  // How often something was stored, or found.
+  let changes = 0;
+  let opening: Promise<void> = Promise.resolve();
   let hints = 0;
   let isClosed = false;
   const unsubscribe = subscribe();
@@ -57,8 +59,11 @@ export function createVault(settings: Settings, owner: Owner): Vault {
   function open(): void {
     try {
       const value = store.load();
-      if (isThenable(value)) bounded(() => value).then((loaded) => owner.opened(accept(loaded)), unreadable);
-      else owner.opened(accept(value));
+      if (isThenable(value)) {
+        opening = bounded(() => value).then((loaded) => owner.opened(accept(loaded)), unreadable);
+      } else {
+        owner.opened(accept(value));
+      }
     } catch (error) {
       // Later, so that those who asked for it wait by then.
       void Promise.resolve(error).then(unreadable);
@@ -76,12 +81,13 @@ export function createVault(settings: Settings, owner: Owner): Vault {
     return accept(value);
   }
 
-  // Looks again where something was stored meanwhile: what was read may be older than that.
+  // Looks again where something was stored or found meanwhile: what was read may be older than that.
   async function look(isInSection = false): Promise<SessionRecord | null> {
     for (;;) {
-      const began = writes;
+      const began = changes;
       const record = await read();
-      if (began !== writes) continue;
+      if (began !== changes) continue;
+      changes++;
       owner.found(record, isInSection);
       return record;
     }
@@ -90,6 +96,7 @@ export function createVault(settings: Settings, owner: Owner): Vault {
   // Hints that come during a look ask for one more.
   async function hinted(): Promise<void> {
     if (hints++ > 0) return;
+    await opening;
     for (let seen = 0; seen !== hints && !isClosed; ) {
       seen = hints;
       await look().catch(() => {});
@@ -125,7 +132,7 @@ export function createVault(settings: Settings, owner: Owner): Vault {
         record,
         due,
         ended(written) {
-          if (written === "stored") writes++;
+          if (written === "stored") changes++;
           if (written === "stored" || written === "failed") owner.saved(record, written === "stored");
           ended?.(written);
         },

@@ -1,7 +1,8 @@
 /** Tells whether a body can be sent a second time. A stream cannot, nor can what is read piece by piece. */
 export function isReplayable(body: unknown): boolean {
   if (typeof body !== "object" || body === null) return true;
-  return tagOf(body) !== "ReadableStream" && !(Symbol.asyncIterator in body);
+  const isStream = tagOf(body) === "ReadableStream" || Symbol.asyncIterator in body;
+  return !isStream && typeof (body as { pipe?: unknown }).pipe !== "function";
 }
 
 /** Keeps a body as it is now, as fetch does: its owner may change it while the request waits. */
@@ -13,7 +14,8 @@ export function snapshot<B>(body: B): B {
       return (body as ArrayBuffer & B).slice(0) as B;
     case "URLSearchParams":
     case "FormData":
-      return copyEntries(body as FormData & B) as B;
+      // The npm package form-data is no FormData, though it says so: it is a stream.
+      return Symbol.iterator in body ? (copyEntries(body as FormData & B) as B) : body;
     default:
       return body;
   }

@@ -1,5 +1,6 @@
 import { createClock, createServer, ledger } from "@freshtoken/testing";
 import { describe, expect, onTestFinished, test } from "vitest";
+import { isReplayable, snapshot } from "../src/body.ts";
 import { sessionFetch } from "../src/index.ts";
 import {
   account,
@@ -360,3 +361,9 @@ function transferred(view: Uint8Array<ArrayBuffer>, as: "buffer" | "view"): [Bod
 function grown(params: URLSearchParams): [BodyInit, () => unknown] {
   return [params, () => params.append("b", "2")];
 }
+
+test("takes what can only be piped for a stream, also where it is called FormData", () => {
+  const piped = { pipe() {}, [Symbol.toStringTag]: "FormData" };
+
+  expect([isReplayable(piped), snapshot(piped)]).toStrictEqual([false, piped]);
+});
