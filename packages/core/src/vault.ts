@@ -1,7 +1,7 @@
 import { within } from "./deadline.ts";
 import { digest } from "./digest.ts";
 import type { Settings } from "./options.ts";
-import { readRecord, type SessionRecord } from "./store.ts";
+import { readRecord, type SessionRecord, sameRecord } from "./store.ts";
 import { isThenable } from "./thenable.ts";
 import type { TokenSet } from "./tokens.ts";
 import { createWriter, type Write, type Written } from "./writer.ts";
@@ -88,7 +88,8 @@ export function createVault(settings: Settings, owner: Owner): Vault {
       const record = await read();
       if (began !== changes) continue;
       changes++;
-      owner.found(record, isInSection);
+      // A write of ours may be heard of before it has ended: how it ended will be told.
+      if (!record || !sameRecord(record, writer.writing)) owner.found(record, isInSection);
       return record;
     }
   }

@@ -17,6 +17,8 @@ export interface Write {
 /** Writes to the store one at a time, in order; and again, later, what could not be written. */
 export interface Writer {
   write(write: Write): Promise<Written>;
+  /** What is being written just now. */
+  readonly writing: SessionRecord | null;
   /** True while something has not been stored. */
   readonly unsaved: boolean;
   /** Tries once more what is not stored, forgets the timer, and waits for what is under way. */
@@ -33,6 +35,7 @@ export function createWriter(
   let last: Promise<unknown> = Promise.resolve();
   let unsaved: Write | undefined;
   let failures = 0;
+  let writing: SessionRecord | null = null;
   let stop = () => {};
 
   function inTurn<T>(task: () => Promise<T>): Promise<T> {
@@ -60,11 +63,14 @@ export function createWriter(
     const { record } = wanted;
     const held = expected();
     const saving = () => (held === undefined ? store.save(record) : store.save(record, held));
+    writing = record;
     try {
       const stored = await within(saving, refreshTimeout, clock, "save() of the store");
       return stored === false ? "lost" : "stored";
     } catch (error) {
       return failed(wanted, error);
+    } finally {
+      writing = null;
     }
   }
 
@@ -91,6 +97,9 @@ export function createWriter(
 
   return {
     write: (wanted) => inTurn(() => perform(wanted)),
+    get writing() {
+      return writing;
+    },
     get unsaved() {
       return unsaved !== undefined;
     },

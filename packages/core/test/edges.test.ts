@@ -347,3 +347,42 @@ test("closes when the rounds that were overtaken have ended, and keeps what is s
     clock.timers.all,
   ]).toStrictEqual([false, true, [], "late2", 0]);
 });
+
+test("takes a write of its own for its own when it is heard of before it has ended", async () => {
+  const inner = memoryStore();
+  const reply = createGate();
+  let hint = () => {};
+  let slow = false;
+  const session = createSession({
+    clock: createClock(),
+    refresh: async () => ({ access_token: "a1" }),
+    store: {
+      load: inner.load,
+      async save(r, e) {
+        const won = await inner.save(r, e);
+        if (slow) {
+          hint();
+          await reply.pass();
+        }
+        return won;
+      },
+      subscribe(run) {
+        hint = run;
+        return () => {};
+      },
+    },
+  });
+  await session.signIn({ access_token: "a0" });
+  const told: unknown[] = [];
+  session.subscribe((e) => told.push(e));
+  slow = true;
+  const done = session.refresh();
+  await settled();
+  reply.open();
+  await done;
+  await settled();
+  expect(told).toStrictEqual([
+    { type: "refreshStarted", reason: "requested", attempt: 1 },
+    { type: "refreshed", by: "us" },
+  ]);
+});
