@@ -4,7 +4,7 @@ import { readTokens, renewedTokens, rotatedToken, type TokenSet } from "./tokens
 import { judgeError, judgeResult, timedOut, unusable, type Verdict } from "./verdict.ts";
 
 /** What came of one call of `refresh`. */
-export type Answer =
+export type Attempted =
   | { readonly type: "renewed"; readonly tokens: TokenSet }
   /** With tokens: the answer cannot be used, yet the server has rotated the refresh token. */
   | (Verdict & { readonly tokens?: TokenSet });
@@ -17,13 +17,13 @@ export function attempt(
   settings: Settings,
   context: Omit<RefreshContext, "signal">,
   own: WeakSet<AbortSignal>,
-  late: (answer: Answer) => void,
-): Promise<Answer> {
+  late: (answer: Attempted) => void,
+): Promise<Attempted> {
   const { clock, refreshTimeout } = settings;
   const controller = new AbortController();
   own.add(controller.signal);
   return new Promise((resolve) => {
-    let settle: (answer: Answer) => void = resolve;
+    let settle: (answer: Attempted) => void = resolve;
     const giveUp = () => {
       settle = late;
       controller.abort(new DeadlineError(`The refresh took longer than ${refreshTimeout} ms`));
@@ -37,7 +37,7 @@ export function attempt(
   });
 }
 
-async function ask(settings: Settings, context: RefreshContext): Promise<Answer> {
+async function ask(settings: Settings, context: RefreshContext): Promise<Attempted> {
   const { clock, isRejection } = settings;
   const requestedAt = clock.now();
   try {
@@ -48,7 +48,7 @@ async function ask(settings: Settings, context: RefreshContext): Promise<Answer>
   }
 }
 
-function read(settings: Settings, value: unknown, previous: TokenSet, requestedAt: number): Answer {
+function read(settings: Settings, value: unknown, previous: TokenSet, requestedAt: number): Attempted {
   try {
     const answered = readTokens(value, settings.scheme, requestedAt);
     const now = settings.clock.now();

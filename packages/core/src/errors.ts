@@ -77,3 +77,51 @@ export function errorFor<E>(error: E, request: RequestLine): E {
   const { retryAt } = error as Partial<RefreshFailedError>;
   return new Kind(error.message, { cause: error.cause, retryAt, request });
 }
+
+export function refreshFailedError(
+  what: string,
+  retryAt: number,
+  cause: Error | undefined,
+): RefreshFailedError {
+  return new RefreshFailedError(
+    `The access token could not be refreshed: ${what}. The session is kept; try again after ${time(retryAt)}`,
+    { cause, retryAt },
+  );
+}
+
+export function refreshRejectedError(what: string, cause: Error | undefined): RefreshRejectedError {
+  return new RefreshRejectedError(
+    `The session has ended: ${what}. Let the user sign in again, then call session.signIn()`,
+    { cause },
+  );
+}
+
+export function signedOutError(): SignedOutError {
+  return new SignedOutError(
+    "The session it was made under has ended: signed out, or signed in anew. Make it again, if it still applies",
+  );
+}
+
+export function closedError(): SignedOutError {
+  return new SignedOutError("The session was closed. Make requests through a session that is open");
+}
+
+export function nobodyError(): SignedOutError {
+  return new SignedOutError("Nobody is signed in. Call session.signIn() first");
+}
+
+export function notReplayableError(): NotReplayableError {
+  return new NotReplayableError(
+    "The token was refused, and the body, a stream, cannot be sent twice. The token is refreshed for the next call: make it with a new body",
+  );
+}
+
+export function queueFullError(limit: number): QueueFullError {
+  return new QueueFullError(
+    `${limit} requests are held already, as many as \`maxHeld\` allows. Try again when the refresh has ended`,
+  );
+}
+
+function time(at: number): string {
+  return Number.isFinite(new Date(at).getTime()) ? new Date(at).toISOString() : "a while";
+}

@@ -1,7 +1,7 @@
 import {
   errorFor,
   type FreshtokenError,
-  NotReplayableError,
+  notReplayableError,
   RefreshRejectedError,
   type RequestLine,
 } from "./errors.ts";
@@ -183,7 +183,7 @@ async function send<R>(gate: Gate, exchange: Exchange<R>): Promise<R> {
 
   function giveBack(response: R): void {
     kept ??= release(response);
-    if (!replayable) throw notReplayable();
+    if (!replayable) throw notReplayableError();
   }
 
   async function release(response: R): Promise<R> {
@@ -197,12 +197,6 @@ async function send<R>(gate: Gate, exchange: Exchange<R>): Promise<R> {
   function explain(response: R, error: RefreshRejectedError): R {
     return exchange.explain?.(response, errorFor(error, lineOf(exchange))) ?? response;
   }
-}
-
-function notReplayable(): NotReplayableError {
-  return new NotReplayableError(
-    "The token was refused, and the body, a stream, cannot be sent twice. The token is refreshed for the next call: make it with a new body",
-  );
 }
 
 function lineOf({ method, url }: Exchange<unknown>): RequestLine {

@@ -1,4 +1,11 @@
-import { RefreshFailedError, RefreshRejectedError, SignedOutError } from "./errors.ts";
+import {
+  closedError,
+  type RefreshFailedError,
+  type RefreshRejectedError,
+  refreshFailedError,
+  refreshRejectedError,
+  signedOutError,
+} from "./errors.ts";
 import type { Reason, SessionEvent } from "./events.ts";
 import type { Settings } from "./options.ts";
 import { type SessionRecord, sameRecord } from "./store.ts";
@@ -358,10 +365,7 @@ function rejected(machine: Machine, outcome: Extract<Outcome, { type: "rejected"
   if (machine.status === "restoring") {
     return [{ ...unread, status: "signedOut", stored }, [emit({ type: "loaded" }), WAKE]];
   }
-  const error = new RefreshRejectedError(
-    `The session has ended: ${outcome.what}. Let the user sign in again, then call session.signIn()`,
-    { cause: outcome.cause },
-  );
+  const error = refreshRejectedError(outcome.what, outcome.cause);
   const family = machine.record?.family ?? "";
   return [
     { ...unread, status: "signedOut", stored, rejected: { family, error } },
@@ -410,29 +414,4 @@ function isWithin(since: number, ms: number, now: number): boolean {
 
 function emit(event: SessionEvent): Effect {
   return { type: "emit", event };
-}
-
-export function refreshFailedError(
-  what: string,
-  retryAt: number,
-  cause: Error | undefined,
-): RefreshFailedError {
-  return new RefreshFailedError(
-    `The access token could not be refreshed: ${what}. The session is kept; try again after ${time(retryAt)}`,
-    { cause, retryAt },
-  );
-}
-
-function time(at: number): string {
-  return Number.isFinite(new Date(at).getTime()) ? new Date(at).toISOString() : "a while";
-}
-
-export function signedOutError(): SignedOutError {
-  return new SignedOutError(
-    "The session it was made under has ended: signed out, or signed in anew. Make it again, if it still applies",
-  );
-}
-
-export function closedError(): SignedOutError {
-  return new SignedOutError("The session was closed. Make requests through a session that is open");
 }

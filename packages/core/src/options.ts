@@ -96,12 +96,10 @@ type WithoutDefault = Pick<
   "tokens" | "origins" | "isRefusal" | "isRejection" | "revoke" | "waitUntil"
 >;
 
+type Complete = { readonly [K in keyof SessionOptions]-?: Exclude<SessionOptions[K], undefined> };
+
 /** The options, with every default in its place. */
-export type Settings = {
-  readonly [K in keyof SessionOptions]-?: Exclude<SessionOptions[K], undefined>;
-} extends infer S
-  ? Omit<S, keyof WithoutDefault> & WithoutDefault
-  : never;
+export type Settings = Omit<Complete, keyof WithoutDefault> & WithoutDefault;
 
 /** Checks the options and completes them. Throws a TypeError that names the option and what arrived. */
 export function settingsOf(options: SessionOptions): Settings {
@@ -115,9 +113,8 @@ export function settingsOf(options: SessionOptions): Settings {
   }
   if (!options.refresh) throw new TypeError(`\`refresh\` is ${RULES.refresh.is}, not undefined`);
   if (Array.isArray(options.origins)) options.origins.forEach(parseOrigin);
-  const settings = { ...DEFAULTS, ...defined(options) } as Settings;
-  const scheme = settings.scheme ?? bearer();
-  return { ...settings, scheme, store: settings.store ?? memoryStore() };
+  // What every session needs one of its own of is made here; the rest is shared.
+  return { ...DEFAULTS, scheme: bearer(), store: memoryStore(), ...defined(options) } as Settings;
 }
 
 const DEFAULTS = {

@@ -1,4 +1,4 @@
-import { type Answer, attempt } from "./attempt.ts";
+import { type Attempted, attempt } from "./attempt.ts";
 import { digest } from "./digest.ts";
 import type { Outcome, Round } from "./machine.ts";
 import type { Settings } from "./options.ts";
@@ -30,7 +30,7 @@ export interface Desk {
 }
 
 // A longer Retry-After ends the round, and becomes its cool-down.
-const PATIENCE = 5_000;
+const LONGEST_WAIT = 5_000;
 
 /**
  * One refresh: attempts, each in the exclusive section, and the back-off between them.
@@ -47,8 +47,8 @@ export async function renew({ from }: Round, desk: Desk, overtaken: AbortSignal)
 
   for (;;) {
     const ended = await exclusively(settings, section, overtaken).catch(unreachable);
-    if (!("lasting" in ended)) return ended;
-    if (ended.lasting || attempts >= settings.refreshAttempts || Number(ended.retryAfter) > PATIENCE) {
+    if (!("permanent" in ended)) return ended;
+    if (ended.permanent || attempts >= settings.refreshAttempts || Number(ended.retryAfter) > LONGEST_WAIT) {
       return failed(ended);
     }
     // Only the round that the session waits for sleeps.
@@ -75,18 +75,18 @@ export async function renew({ from }: Round, desk: Desk, overtaken: AbortSignal)
     return answer.tokens ? conclude(answer, answer.tokens) : answer;
   }
 
-  function ask(tokens: TokenSet): Promise<Answer> {
+  function ask(tokens: TokenSet): Promise<Attempted> {
     const context = { refreshToken: tokens.refreshToken ?? "", tokens, attempt: ++attempts };
     return attempt(settings, context, desk.own, (late) => {
       if (late.type === "renewed") void concludeLate(late.tokens);
     });
   }
 
-  function isLost(answer: Answer): boolean {
+  function isLost(answer: Attempted): boolean {
     return answer.type === "failed" && answer.lost && !repeated && attempts < settings.refreshAttempts;
   }
 
-  async function conclude(answer: Answer, tokens: TokenSet): Promise<Outcome> {
+  async function conclude(answer: Attempted, tokens: TokenSet): Promise<Outcome> {
     const record = next(tokens);
     const written = await keep(record);
     if (written === "skipped") desk.orphan(tokens);
@@ -122,10 +122,10 @@ export async function renew({ from }: Round, desk: Desk, overtaken: AbortSignal)
 
   // Rejected is believed only after another look: where a peer has rotated the token since, this round is outrun.
   async function believe(verdict: Verdict): Promise<Outcome> {
-    const held = await desk.look();
+    const found = await desk.look();
     const due = () => desk.serves(from) || desk.serves(null);
     // What is not of our family stays.
-    const written = held?.family === from.family ? await desk.save({ record: null, due }) : "stored";
+    const written = found?.family === from.family ? await desk.save({ record: null, due }) : "stored";
     return { type: "rejected", what: verdict.what, cause: evidence(verdict), stored: written === "stored" };
   }
 
@@ -152,5 +152,5 @@ const OVERTAKEN: Outcome = { type: "overtaken" };
 // The store, or its exclusive section, could not be used in time: failed, never rejected.
 function unreachable(error: unknown): Verdict {
   const what = "the store could not be used";
-  return { type: "failed", what, error: error ?? what, lost: false, lasting: true };
+  return { type: "failed", what, error: error ?? what, lost: false, permanent: true };
 }

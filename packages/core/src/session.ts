@@ -1,18 +1,14 @@
-import { QueueFullError, SignedOutError } from "./errors.ts";
+import { closedError, nobodyError, refreshFailedError } from "./errors.ts";
 import { createAnnouncer, type SessionEvent } from "./events.ts";
-import { type Connection, createConnection, type Gate, type Waiting } from "./exchange.ts";
+import { type Connection, createConnection } from "./exchange.ts";
+import { createGate } from "./gate.ts";
 import {
-  admit,
-  closedError,
   type Effect,
   type First,
   familyOf,
   type Input,
-  isCooling,
   isPending,
   type Round,
-  refreshFailedError,
-  signedOutError,
   transition,
   unread,
 } from "./machine.ts";
@@ -197,6 +193,16 @@ export function createSession(options: SessionOptions): Session {
     return vault.save({ record, due: () => desk.serves(record) });
   }
 
+  const gate = createGate({
+    settings,
+    queue,
+    own,
+    machine: () => machine,
+    isClosing: () => closing !== undefined,
+    dispatch,
+    emit,
+  });
+
   // What a round needs
 
   const desk: Desk = {
@@ -240,60 +246,6 @@ export function createSession(options: SessionOptions): Session {
     } catch {}
   }
 
-  // What a request needs
-
-  const gate: Gate = {
-    settings,
-    owns: (signal) => signal != null && own.has(signal),
-    family() {
-      // A store that answers at once tells before the request is stamped.
-      if (machine.status === "unread" && !closing) dispatch({ type: "reload" });
-      return familyOf(machine);
-    },
-    served(family) {
-      const { record, rejected, status } = machine;
-      if (record?.family === family && status !== "restoring") return record;
-      if (rejected?.family === family) throw rejected.error;
-      throw status === "closed" ? closedError() : signedOutError();
-    },
-    hold,
-    refused(sent) {
-      if (closing) throw closedError();
-      dispatch({ type: "refused", family: sent.family, generation: sent.generation, now: clock.now() });
-      if (machine.round) return true;
-      if (machine.coolDown && isCooling(machine, clock.now())) throw machine.coolDown.error;
-      return false;
-    },
-    async newer(sent, signal) {
-      const isThere = !desk.serves(sent);
-      if (!isThere) await queue.wait({ held: false, beyond: sent.generation, signal });
-    },
-    replayed: (request) => emit({ type: "replayed", ...request }),
-  };
-
-  function hold(made: string | undefined, waiting: Waiting): Promise<string | undefined> | undefined {
-    const { signal, replayable, held } = waiting;
-    if (signal?.aborted) throw signal.reason;
-    let admission = judge();
-    if (admission.type !== "fail" && admission.first && !closing) {
-      dispatch(admission.first);
-      admission = judge();
-    }
-    if (admission.type === "go") return undefined;
-    if (admission.type === "fail") throw admission.error;
-    if (closing) throw closedError();
-    if (held && queue.held >= settings.maxHeld) throw queueFullError(settings.maxHeld);
-    const beyond = machine.record?.generation ?? -1;
-    const turn = queue.wait({ held, beyond, lenient: !replayable && !machine.refused, signal });
-    if (held) emit({ type: "held", count: queue.held });
-    return turn;
-
-    function judge() {
-      if (made) gate.served(made);
-      return admit(machine, replayable, clock.now(), settings);
-    }
-  }
-
   function newFamily(): string {
     const parts = [clock.now(), clock.random(), clock.random(), ++families];
     return parts.map((part) => part.toString(36).replace("0.", "")).join("-");
@@ -309,21 +261,10 @@ export function createSession(options: SessionOptions): Session {
 
   // The newest that the store has of what was signed out: a peer may have renewed it unheard.
   async function newestOf(ended: SessionRecord | null): Promise<TokenSet | undefined> {
-    const held = await vault.read().catch(() => null);
-    const isNewer = held?.family === ended?.family && Number(held?.generation) > Number(ended?.generation);
-    const newest = !ended || isNewer ? held : ended;
+    const found = await vault.read().catch(() => null);
+    const isNewer = found?.family === ended?.family && Number(found?.generation) > Number(ended?.generation);
+    const newest = !ended || isNewer ? found : ended;
     return newest && newest.generation >= 0 ? newest.tokens : undefined;
-  }
-
-  function nobodyError(): Error {
-    return machine.rejected?.error ?? new SignedOutError("Nobody is signed in. Call session.signIn() first");
-  }
-
-  // Waits until it is known who is signed in, and that it is stored; undefined: it is.
-  function known(signal: AbortSignal | undefined): Promise<string | undefined> | undefined {
-    if (machine.status === "unread") dispatch({ type: "reload" });
-    if (machine.status !== "loading" && machine.status !== "storing") return undefined;
-    return queue.wait({ held: false, beyond: -1, signal });
   }
 
   async function close(): Promise<void> {
@@ -370,12 +311,13 @@ export function createSession(options: SessionOptions): Session {
     signOut,
     async tokens({ signal } = {}) {
       let made = gate.family();
-      const turn = () => (made === "" ? undefined : hold(made, { signal, replayable: true, held: false }));
+      const turn = () =>
+        made === "" ? undefined : gate.hold(made, { signal, replayable: true, held: false });
       for (let pending = turn(); pending; pending = turn()) {
         const stamp = await pending;
         made ??= stamp;
       }
-      if (!made) throw nobodyError();
+      if (!made) throw machine.rejected?.error ?? nobodyError();
       return gate.served(made).tokens;
     },
     async refresh({ signal } = {}) {
@@ -383,13 +325,13 @@ export function createSession(options: SessionOptions): Session {
       let from: SessionRecord | null | undefined;
       while (from === undefined || desk.serves(from)) {
         if (closing) throw closedError();
-        const pending = known(signal);
+        const pending = gate.known(signal);
         if (pending) {
           await pending;
           continue;
         }
         from ??= machine.record;
-        if (!from) throw nobodyError();
+        if (!from) throw machine.rejected?.error ?? nobodyError();
         dispatch({ type: "needed", reason: "requested", now: clock.now() });
         await gate.newer(from, signal);
       }
@@ -403,10 +345,4 @@ export function createSession(options: SessionOptions): Session {
     },
     connect: ({ origins = settings.origins, base } = {}) => createConnection(gate, originsOf(origins, base)),
   };
-}
-
-function queueFullError(limit: number): QueueFullError {
-  return new QueueFullError(
-    `${limit} requests are held already, as many as \`maxHeld\` allows. Try again when the refresh has ended`,
-  );
 }

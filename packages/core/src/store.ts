@@ -33,12 +33,12 @@ export interface SessionStore {
 
 /** Keeps the session in memory, for as long as the process or page lives. The default. */
 export function memoryStore(): SessionStore {
-  let held: SessionRecord | null = null;
+  let stored: SessionRecord | null = null;
   return {
-    load: () => held,
+    load: () => stored,
     save(record, expected) {
-      if (expected !== undefined && !sameRecord(held, expected)) return false;
-      held = record;
+      if (expected !== undefined && !sameRecord(stored, expected)) return false;
+      stored = record;
       return true;
     },
   };

@@ -12,7 +12,7 @@ export interface Verdict {
   /** The server may have acted although its answer was not seen. */
   readonly lost: boolean;
   /** Asking again at once would not help: the registration or the wiring is wrong. */
-  readonly lasting: boolean;
+  readonly permanent: boolean;
   /** What the server asked to wait, in ms. */
   readonly retryAfter?: number | undefined;
 }
@@ -88,14 +88,14 @@ export function unusable(error: unknown): Verdict {
     what: `the token response cannot be used: ${what}`,
     error,
     lost: false,
-    lasting: true,
+    permanent: true,
   };
 }
 
 /** The verdict on an attempt that did not answer in time. */
 export function timedOut(ms: number): Verdict {
   const what = `\`refresh\` did not answer within ${ms} ms. If it uses a client that this session is attached to, pass that request the \`signal\` it was given`;
-  return { type: "failed", what, error: new DeadlineError(what), lost: true, lasting: false };
+  return { type: "failed", what, error: new DeadlineError(what), lost: true, permanent: false };
 }
 
 // A body that names no access token at all is still a token response: under cookies it may carry other things.
@@ -118,13 +118,13 @@ function judge(evidence: Evidence, overrule: Overrule, now: () => number): Verdi
     what,
     error,
     lost: status ? status === 502 || status === 504 : !evidence.unsent,
-    lasting: isLasting(evidence),
+    permanent: isPermanent(evidence),
     retryAfter: retryAfter(evidence.retryAfter, now),
   };
 }
 
 function rejected(what: string, error: unknown): Verdict {
-  return { type: "rejected", what, error, lost: false, lasting: true };
+  return { type: "rejected", what, error, lost: false, permanent: true };
 }
 
 function overruled(overrule: Overrule, error: unknown): boolean | undefined {
@@ -141,7 +141,7 @@ function isRejection({ status, code, html }: Evidence): boolean {
   return !html && (status === 400 || status === 401 || status === 403);
 }
 
-function isLasting({ status, code, html }: Evidence): boolean {
+function isPermanent({ status, code, html }: Evidence): boolean {
   if (code) return !PASSING.test(code);
   if (!status || html) return false;
   return status >= 300 && status < 500 && ![408, 425, 429].includes(status);

@@ -47,9 +47,9 @@ export function createWriter(
   async function perform(wanted: Write): Promise<Written> {
     let written = wanted.due() ? await save(wanted) : "skipped";
     if (written === "lost") {
-      const held = await look().catch(() => undefined);
+      const found = await look().catch(() => undefined);
       // Lost against itself: an earlier try that came too late has landed, or another wrote the same generation.
-      if (held !== undefined && sameRecord(held, wanted.record)) written = "stored";
+      if (found !== undefined && sameRecord(found, wanted.record)) written = "stored";
       else if (wanted.due())
         written = failed(wanted, new Error("save() of the store lost, yet load() shows no winner"));
     }
@@ -61,8 +61,8 @@ export function createWriter(
   async function save(wanted: Write): Promise<Written> {
     forget();
     const { record } = wanted;
-    const held = expected();
-    const saving = () => (held === undefined ? store.save(record) : store.save(record, held));
+    const thought = expected();
+    const saving = () => (thought === undefined ? store.save(record) : store.save(record, thought));
     writing = record;
     try {
       const stored = await within(saving, refreshTimeout, clock, "save() of the store");

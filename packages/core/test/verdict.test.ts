@@ -53,10 +53,10 @@ async function verdictOf(client: string, told: Told): Promise<Verdict> {
   return judged;
 }
 
-// "rejected", or "failed" and what follows: repeated at once (lost), never in this round (lasting), or later.
-function told({ type, lost, lasting }: Verdict): string {
+// "rejected", or "failed" and what follows: repeated at once (lost), never in this round (permanent), or later.
+function told({ type, lost, permanent }: Verdict): string {
   if (type === "rejected") return "rejected";
-  return `failed, ${lost ? "lost" : lasting ? "lasting" : "passing"}`;
+  return `failed, ${lost ? "lost" : permanent ? "permanent" : "passing"}`;
 }
 
 const error = (code: unknown) => JSON.stringify({ error: code, error_description: "secret" });
@@ -67,12 +67,12 @@ const statuses: [told: Told, expected: string, what: string][] = [
   [{ status: 400, body: error("interaction_required") }, "rejected", "400 interaction_required"],
   [{ status: 400, body: error("login_required") }, "rejected", "400 login_required"],
   [{ status: 500, body: error("invalid_grant") }, "rejected", "500 invalid_grant"],
-  [{ status: 400, body: error("invalid_client") }, "failed, lasting", "400 invalid_client"],
-  [{ status: 401, body: error("invalid_client") }, "failed, lasting", "401 invalid_client"],
-  [{ status: 400, body: error("unauthorized_client") }, "failed, lasting", "400 unauthorized_client"],
-  [{ status: 400, body: error("invalid_scope") }, "failed, lasting", "400 invalid_scope"],
-  [{ status: 400, body: error("invalid_request") }, "failed, lasting", "400 invalid_request"],
-  [{ status: 403, body: error("access_denied") }, "failed, lasting", "403 access_denied"],
+  [{ status: 400, body: error("invalid_client") }, "failed, permanent", "400 invalid_client"],
+  [{ status: 401, body: error("invalid_client") }, "failed, permanent", "401 invalid_client"],
+  [{ status: 400, body: error("unauthorized_client") }, "failed, permanent", "400 unauthorized_client"],
+  [{ status: 400, body: error("invalid_scope") }, "failed, permanent", "400 invalid_scope"],
+  [{ status: 400, body: error("invalid_request") }, "failed, permanent", "400 invalid_request"],
+  [{ status: 403, body: error("access_denied") }, "failed, permanent", "403 access_denied"],
   [{ status: 400, body: error("temporarily_unavailable") }, "failed, passing", "400 temporarily_unavailable"],
   [{ status: 400, body: error("server_error") }, "failed, passing", "400 server_error"],
   [{ status: 400, body: error("slow_down") }, "failed, passing", "400 slow_down"],
@@ -83,9 +83,9 @@ const statuses: [told: Told, expected: string, what: string][] = [
   [{ status: 400 }, "rejected", "400"],
   [{ status: 401, body: "{}" }, "rejected", "401"],
   [{ status: 403, body: "Forbidden", type: "text/plain" }, "rejected", "403"],
-  [{ status: 404, body: "{}" }, "failed, lasting", "404"],
-  [{ status: 405, body: "{}" }, "failed, lasting", "405"],
-  [{ status: 422, body: "{}" }, "failed, lasting", "422"],
+  [{ status: 404, body: "{}" }, "failed, permanent", "404"],
+  [{ status: 405, body: "{}" }, "failed, permanent", "405"],
+  [{ status: 422, body: "{}" }, "failed, permanent", "422"],
   [{ status: 408, body: "{}" }, "failed, passing", "408"],
   [{ status: 425, body: "{}" }, "failed, passing", "425"],
   [{ status: 429, body: "{}" }, "failed, passing", "429"],
@@ -229,7 +229,7 @@ test.each<[string, unknown]>([
     type: "failed",
     what: "the authorization server could not be asked",
     lost: true,
-    lasting: false,
+    permanent: false,
     retryAfter: undefined,
   });
 });
@@ -259,7 +259,7 @@ test.each([
   const verdict = await judgeError(Object.assign(new Error("refused"), properties), undefined, now);
 
   expect([told(verdict), verdict.what]).toStrictEqual([
-    "failed, lasting",
+    "failed, permanent",
     "the authorization server answered 400 invalid_client",
   ]);
 });
@@ -270,7 +270,7 @@ test("takes null for a rejection", async () => {
     what: "`refresh` returned null",
     error: undefined,
     lost: false,
-    lasting: true,
+    permanent: true,
   });
 });
 
@@ -278,7 +278,7 @@ test.each([
   ["invalid_grant", "rejected"],
   ["login_required", "rejected"],
   ["temporarily_unavailable", "failed, passing"],
-  ["invalid_client", "failed, lasting"],
+  ["invalid_client", "failed, permanent"],
 ])("believes the code %s in an answer of 200: %s", async (code, expected) => {
   const answers = [responseOf({ status: 200, body: error(code) }), { error: code }];
 
@@ -322,7 +322,7 @@ test("takes a page of HTML for a failure though it is a 200, as a captive portal
     type: "failed",
     what: "the authorization server answered 200 with a page of HTML",
     lost: false,
-    lasting: false,
+    permanent: false,
   });
 });
 
@@ -335,7 +335,7 @@ test("quotes nothing of the body but a registered code", async () => {
 
 test.each([
   [true, "rejected", "rejected"],
-  [false, "failed, passing", "failed, lasting"],
+  [false, "failed, passing", "failed, permanent"],
   [undefined, "failed, passing", "rejected"],
 ])("lets isRejection overrule: %s", async (answer, passing, rejecting) => {
   const overrule = () => answer;
@@ -395,7 +395,7 @@ test("says of an attempt without an answer what may be the reason", () => {
     type: "failed",
     what: "`refresh` did not answer within 10000 ms. If it uses a client that this session is attached to, pass that request the `signal` it was given",
     lost: true,
-    lasting: false,
+    permanent: false,
   });
 });
 
@@ -407,7 +407,7 @@ test("says of tokens that cannot be used why, and does not ask again in this rou
     what: "the token response cannot be used: the access token is missing",
     error,
     lost: false,
-    lasting: true,
+    permanent: true,
   });
   expect(unusable("secret").what).toBe("the token response cannot be used: the answer is a string");
 });
