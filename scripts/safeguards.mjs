@@ -42,10 +42,13 @@ function copyTree(name) {
 // Runs only the tests with these titles. Returns a map of their titles to how they ended.
 function outcomes(copy, files, titles) {
   const report = join(copy, "report.json");
-  const escaped = titles.map((title) => title.replace(/[\\^$.*+?()[\]{}|]/g, "\\$&"));
+  // vitest matches a pattern against names that are joined by " > ", and reports them joined by spaces.
+  const patterns = titles.map((title) =>
+    title.replace(/[\\^$.*+?()[\]{}|]/g, "\\$&").replaceAll(" ", "(?: > | )"),
+  );
   const vitest = resolve("node_modules/vitest/vitest.mjs");
   const options = ["--reporter=json", `--outputFile=${report}`, "--testTimeout=3000"];
-  const args = [vitest, "run", ...options, `--testNamePattern=(?:${escaped.join("|")})$`, ...files];
+  const args = [vitest, "run", ...options, `--testNamePattern=(?:${patterns.join("|")})$`, ...files];
   rmSync(report, { force: true });
   const child = spawn(process.execPath, args, { cwd: copy, stdio: "ignore", detached: true });
   children.add(child);
@@ -55,10 +58,11 @@ function outcomes(copy, files, titles) {
       clearTimeout(timer);
       children.delete(child);
       const results = existsSync(report) ? JSON.parse(readFileSync(report, "utf8")).testResults : [];
-      const tests = results.flatMap((result) => result.assertionResults);
+      const ended = new Map();
       // Rows of a table may share a title: one that failed counts.
-      const failedLast = [...tests].sort(({ status }) => (status === "failed" ? 1 : -1));
-      done(new Map(failedLast.map(({ fullName, status }) => [fullName, status])));
+      for (const { fullName, status } of results.flatMap((result) => result.assertionResults))
+        if (ended.get(fullName) !== "failed") ended.set(fullName, status);
+      done(ended);
     });
   });
 }

@@ -50,7 +50,7 @@ export interface Connection {
 }
 
 /** How a request waits. */
-export interface Waiting {
+interface Waiting {
   readonly signal?: AbortSignal | null | undefined;
   readonly replayable: boolean;
   /** It was never sent, so it counts as held. */

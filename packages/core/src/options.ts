@@ -1,8 +1,9 @@
+import { kindOf } from "./kind.ts";
 import { type Origins, parseOrigin } from "./origin.ts";
 import type { Answer } from "./refusal.ts";
 import { bearer, type Scheme } from "./scheme.ts";
 import { memoryStore, type SessionStore } from "./store.ts";
-import { kindOf, type TokenResponse, type TokenSet } from "./tokens.ts";
+import type { TokenResponse, TokenSet } from "./tokens.ts";
 
 /** Time and chance, as a session sees them. Give another one in tests. */
 export interface Clock {

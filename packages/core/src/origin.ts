@@ -1,4 +1,4 @@
-import { kindOf } from "./tokens.ts";
+import { kindOf } from "./kind.ts";
 
 /** The origins that may see the token: listed, or judged by a function. */
 export type Origins = readonly string[] | ((url: URL) => boolean);

@@ -1,3 +1,5 @@
+import { kindOf } from "./kind.ts";
+
 /** The tokens of one generation of a session. */
 export interface TokenSet {
   /** Absent only under a scheme that sends none, such as `cookie()`. */
@@ -157,11 +159,4 @@ function time(value: unknown, name: string): number | undefined {
   if (value === undefined || value === null) return undefined;
   if (typeof value === "number" && Number.isFinite(value)) return value;
   throw new TypeError(`${name} is ${kindOf(value)}, not a time in ms since the epoch`);
-}
-
-/** Names the kind of a value, for messages: what arrived, never the value itself. */
-export function kindOf(value: unknown): string {
-  if (value === null || value === undefined) return String(value);
-  if (Array.isArray(value)) return "an array";
-  return typeof value === "object" ? "an object" : `a ${typeof value}`;
 }

@@ -1,5 +1,5 @@
 import { DeadlineError } from "./deadline.ts";
-import { kindOf } from "./tokens.ts";
+import { kindOf } from "./kind.ts";
 
 /** Why an attempt gave no tokens, and what follows from it. */
 export interface Verdict {

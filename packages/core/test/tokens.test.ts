@@ -1,6 +1,7 @@
 import { expect, test } from "vitest";
+import { kindOf } from "../src/kind.ts";
 import { bearer, cookie } from "../src/scheme.ts";
-import { freshness, kindOf, readTokens, renewedTokens, rotatedToken, type TokenSet } from "../src/tokens.ts";
+import { freshness, readTokens, renewedTokens, rotatedToken, type TokenSet } from "../src/tokens.ts";
 
 const NOW = 1_700_000_000_000;
 const margins = { leeway: 5_000, refreshAhead: 60_000 };
