@@ -1,15 +1,7 @@
-import { bearer, type Scheme, type SessionOptions, SignedOutError } from "@freshtoken/core";
-import { createGate, createServer, ledger, story } from "@freshtoken/testing";
+import { bearer, type Scheme, SignedOutError } from "@freshtoken/core";
+import { createGate, ledger, story } from "@freshtoken/testing";
 import { expect, test } from "vitest";
-import { clientOf, createClock, sessionOn, settled } from "./support.ts";
-
-async function begin(options: Partial<SessionOptions> = {}) {
-  const clock = createClock();
-  const server = createServer({ now: clock.now });
-  const { session } = sessionOn(server, { clock, ...options });
-  await session.signIn(server.signIn());
-  return { clock, server, session, request: clientOf(session, server) };
-}
+import { begin, settled } from "./support.ts";
 
 test("replays a refusal that arrives after the refresh, without another one", async () => {
   const { server, request } = await begin();

@@ -1,15 +1,7 @@
-import { memoryStore, QueueFullError, type Session, type SessionOptions } from "@freshtoken/core";
+import { memoryStore, QueueFullError, type Session } from "@freshtoken/core";
 import { createGate, createServer, ledger, story } from "@freshtoken/testing";
 import { expect, test } from "vitest";
-import { clientOf, createClock, sessionOn, settled } from "./support.ts";
-
-async function begin(options: Partial<SessionOptions> = {}) {
-  const clock = createClock();
-  const server = createServer({ now: clock.now });
-  const { session, events } = sessionOn(server, { clock, ...options });
-  await session.signIn(server.signIn({ expiresIn: 3600 }));
-  return { clock, server, session, events, request: clientOf(session, server) };
-}
+import { begin, clientOf, createClock, sessionOn, settled } from "./support.ts";
 
 const LIFETIME = 3_600_000;
 

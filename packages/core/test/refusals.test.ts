@@ -1,15 +1,7 @@
-import { type Answer, bearer, type SessionOptions } from "@freshtoken/core";
-import { createServer, type Fault, ledger, story } from "@freshtoken/testing";
+import { type Answer, bearer } from "@freshtoken/core";
+import { type Fault, ledger, story } from "@freshtoken/testing";
 import { expect, test } from "vitest";
-import { clientOf, createClock, sessionOn } from "./support.ts";
-
-async function begin(options: Partial<SessionOptions> = {}) {
-  const clock = createClock();
-  const server = createServer({ now: clock.now });
-  const { session, events } = sessionOn(server, { clock, ...options });
-  await session.signIn(server.signIn());
-  return { clock, server, session, events, request: clientOf(session, server) };
-}
+import { begin } from "./support.ts";
 
 const curable: [string, Fault][] = [
   ["without a challenge", { status: 401 }],

@@ -5,20 +5,11 @@ import {
   NotReplayableError,
   type Scheme,
   type Session,
-  type SessionOptions,
   SignedOutError,
 } from "@freshtoken/core";
-import { createServer, ledger, type Server, story } from "@freshtoken/testing";
+import { ledger, type Server, story } from "@freshtoken/testing";
 import { expect, test } from "vitest";
-import { clientOf, createClock, sessionOn, settled } from "./support.ts";
-
-async function begin(options: Partial<SessionOptions> = {}) {
-  const clock = createClock();
-  const server = createServer({ now: clock.now });
-  const { session, events } = sessionOn(server, { clock, ...options });
-  await session.signIn(server.signIn({ expiresIn: 3600 }));
-  return { clock, server, session, events, request: clientOf(session, server) };
-}
+import { begin, settled } from "./support.ts";
 
 const LIFETIME = 3_600_000;
 const REFUSED = [401, { error: "invalid_token" }];

@@ -1,5 +1,5 @@
 import { createSession, type Session, type SessionEvent, type SessionOptions } from "@freshtoken/core";
-import type { Server } from "@freshtoken/testing";
+import { createClock, createServer, type Server } from "@freshtoken/testing";
 
 export { createClock, type ManualClock, settled } from "@freshtoken/testing";
 
@@ -61,4 +61,13 @@ export function clientOf(
       },
     });
   };
+}
+
+/** Signs in at a server of its own, with tokens that live an hour of its clock. */
+export async function begin(options: Partial<SessionOptions> = {}) {
+  const clock = createClock();
+  const server = createServer({ now: clock.now });
+  const { session, events } = sessionOn(server, { clock, ...options });
+  await session.signIn(server.signIn({ expiresIn: 3600 }));
+  return { clock, server, session, events, request: clientOf(session, server) };
 }
