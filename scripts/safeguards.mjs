@@ -1,8 +1,18 @@
 // Takes every safeguard out of the sources, one at a time, and demands that the title which states it turns red.
 //   pnpm safeguards [rule or word]
 import { execFileSync, spawn } from "node:child_process";
-import { cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync } from "node:fs";
-import { readFileSync, realpathSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import {
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  realpathSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 
@@ -29,8 +39,8 @@ for (const signal of ["SIGINT", "SIGTERM"]) process.on(signal, () => process.exi
 function copyTree(name) {
   const copy = join(temporary, name);
   const listed = execFileSync("git", ["ls-files", "-z", "--cached", "--others", "--exclude-standard"]);
-  for (const file of String(listed).split("\0").filter((path) => path && existsSync(path)))
-    cpSync(file, join(copy, file));
+  const present = String(listed).split("\0").filter(existsSync);
+  for (const path of present) cpSync(path, join(copy, path));
   for (const folder of readdirSync("packages").map((path) => `packages/${path}/node_modules`))
     if (existsSync(folder)) cpSync(folder, join(copy, folder), { recursive: true, verbatimSymlinks: true });
   mkdirSync(join(copy, "node_modules"));
@@ -67,21 +77,18 @@ function outcomes(copy, files, titles) {
   });
 }
 
-// What keeps a safeguard from being taken out; undefined: nothing.
-function obstacle({ file, find, test, title }, unmutated) {
-  const found = existsSync(file) ? readFileSync(file, "utf8").split(find).length - 1 : 0;
-  if (found !== 1) return `its source is there ${found} times in ${file}`;
-  const status = unmutated.get(title) ?? "missing";
-  if (status !== "passed") return `its title in ${test} is ${status} before anything is taken out: "${title}"`;
-}
-
-async function takeOut({ file, find, replace, test, title }, copy) {
-  const source = readFileSync(join(copy, file), "utf8");
-  writeFileSync(join(copy, file), source.split(find).join(replace));
-  const status = (await outcomes(copy, [test], [title])).get(title);
-  writeFileSync(join(copy, file), source);
-  if (status === "failed") return undefined;
-  return `${test} ${status === undefined ? "did not come to" : "still passes"} "${title}"`;
+// Takes one safeguard out. Returns why it does not count as caught; undefined: it does.
+async function complaint({ file, find, replace, test, title }, copy, unmutated) {
+  const path = join(copy, file);
+  const source = existsSync(path) ? readFileSync(path, "utf8") : "";
+  const parts = source.split(find);
+  if (parts.length !== 2) return `its source is there ${parts.length - 1} times in ${file}`;
+  const before = unmutated.get(title) ?? "missing";
+  if (before !== "passed") return `in ${test}, with nothing taken out, ${before}: "${title}"`;
+  writeFileSync(path, parts.join(replace));
+  const after = (await outcomes(copy, [test], [title])).get(title);
+  writeFileSync(path, source);
+  if (after !== "failed") return `${test} ${after ? "still passes" : "did not come to"} "${title}"`;
 }
 
 const all = readdirSync("packages")
@@ -89,9 +96,12 @@ const all = readdirSync("packages")
   .filter((path) => existsSync(path))
   .flatMap((path) => JSON.parse(readFileSync(path, "utf8")));
 const isWanted = ({ rule, ...texts }) =>
-  wanted === undefined || String(rule) === wanted || (/\D/.test(wanted) && JSON.stringify(texts).includes(wanted));
+  wanted === undefined ||
+  String(rule) === wanted ||
+  (/\D/.test(wanted) && JSON.stringify(texts).includes(wanted));
 const safeguards = all.filter(isWanted).sort((one, other) => one.rule - other.rule);
 
+console.log(`${safeguards.length} safeguards; first their titles, with nothing taken out`);
 const copies = ["one", "other"].map(copyTree);
 const files = [...new Set(safeguards.map(({ test }) => test))];
 const unmutated = await outcomes(copies[0], files, [...new Set(safeguards.map(({ title }) => title))]);
@@ -101,7 +111,7 @@ let told = 0;
 
 async function work(copy) {
   for (const [, safeguard] of queue) {
-    const why = obstacle(safeguard, unmutated) ?? (await takeOut(safeguard, copy));
+    const why = await complaint(safeguard, copy, unmutated);
     if (why) missed.add(safeguard);
     const outcome = why ? `NOT CAUGHT: ${why}` : `caught by "${safeguard.title}"`;
     console.log(`${++told}/${safeguards.length} rule ${safeguard.rule}: ${safeguard.safeguard}: ${outcome}`);

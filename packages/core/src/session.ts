@@ -212,8 +212,7 @@ export function createSession(options: SessionOptions): Session {
     serves: (record) => sameRecord(machine.record, record),
     save: vault.save,
     renewedLate: (record, stored) => dispatch({ type: "renewedLate", record, stored }),
-    // After another sign-in nothing is revoked: servers tie two sign-ins of one browser to one grant.
-    orphan: (tokens) => machine.status === "signedOut" && revoke(Promise.resolve(tokens)),
+    orphan: (tokens) => revoke(Promise.resolve(tokens)),
     attempting(attempt) {
       const reason = machine.round?.reason;
       if (reason) emit({ type: "refreshStarted", reason, attempt });
@@ -228,7 +227,8 @@ export function createSession(options: SessionOptions): Session {
       }),
   };
 
-  // Decides when the last of a session is known: close() waits for that, though not for the server.
+  // Decides when the last of a session is known: close() waits for that, though not for the server. After another
+  // sign-in nothing is revoked: servers tie two sign-ins of one browser to one grant.
   function revoke(ending: Promise<TokenSet | undefined>): void {
     let revoking: unknown;
     const decided = ending

@@ -38,6 +38,7 @@ test("serves the tokens of a refresh to nobody before they are stored", async ()
 
   const refreshed = session.refresh();
   await gate.reached(1);
+  await settled();
   const before = [session.state, await session.tokens()];
   gate.open();
 

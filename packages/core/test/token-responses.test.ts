@@ -1,7 +1,7 @@
 import { jwtExpiresAt, type SessionOptions, type TokenSet } from "@freshtoken/core";
 import { createServer, ledger } from "@freshtoken/testing";
 import { expect, test } from "vitest";
-import { clientOf, createClock, refreshAt, sessionOn } from "./support.ts";
+import { clientOf, createClock, refreshAt, sessionOn, settled } from "./support.ts";
 
 const clock = createClock();
 const now = clock.now();
@@ -146,6 +146,7 @@ test("does not refresh again at once what is ageing when it arrives", async () =
 
   await session.tokens();
   await session.tokens();
+  await settled();
 
   expect(asked).toBe(1);
 });
