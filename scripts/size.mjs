@@ -20,6 +20,13 @@ const shapes = [
     row: "@freshtoken/fetch",
   },
   {
+    name: "ky, without core",
+    code: 'export { sessionHooks } from "@freshtoken/ky"',
+    external: ["@freshtoken/core", "ky"],
+    limit: 1_900,
+    row: "@freshtoken/ky",
+  },
+  {
     name: "core and fetch",
     code: 'export { createSession } from "@freshtoken/core"; export { sessionFetch } from "@freshtoken/fetch"',
     limit: 12_500,

@@ -23,7 +23,8 @@ const documented = {
     "jwtExpiresAt",
     "memoryStore",
   ],
-  "@freshtoken/fetch": ["sessionFetch"],
+  "@freshtoken/fetch": ["sendThrough", "sessionFetch"],
+  "@freshtoken/ky": ["sessionHooks"],
   "@freshtoken/testing": [
     "createClock",
     "createGate",

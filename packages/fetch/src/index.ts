@@ -1,1 +1,1 @@
-export { type SessionFetchOptions, sessionFetch } from "./session-fetch.ts";
+export { type SessionFetchOptions, sendThrough, sessionFetch } from "./session-fetch.ts";

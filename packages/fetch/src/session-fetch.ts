@@ -27,11 +27,24 @@ export interface SessionFetchOptions {
  */
 export function sessionFetch(session: Session, options: SessionFetchOptions = {}): typeof fetch {
   const connection = session.connect({ origins: options.origins });
-  return async (input, init) => {
-    const bare = options.fetch ?? globalThis.fetch;
-    const call = callOf(input, init);
-    return isOurs(call, connection) ? connection.send(exchangeOf(call, bare)) : bare(input, init);
-  };
+  return (input, init) => sendThrough(connection, options.fetch ?? globalThis.fetch, input, init);
+}
+
+/**
+ * Sends one call of fetch through a connection: for clients that are built on fetch.
+ *
+ * `family` is the stamp of a request that was made earlier: see `Connection.family`.
+ */
+export async function sendThrough(
+  connection: Connection,
+  bare: typeof fetch,
+  input: RequestInfo | URL,
+  init?: RequestInit,
+  family?: string,
+): Promise<Response> {
+  const call = callOf(input, init);
+  if (!isOurs(call, connection)) return bare(input, init);
+  return connection.send({ ...exchangeOf(call, bare), family });
 }
 
 /** One call of fetch: what was asked for, wherever it was said. */

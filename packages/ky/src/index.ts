@@ -1,0 +1,1 @@
+export { type SessionHooksOptions, sessionHooks } from "./session-hooks.ts";
