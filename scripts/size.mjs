@@ -20,6 +20,13 @@ const shapes = [
     row: "@freshtoken/fetch",
   },
   {
+    name: "axios, without core",
+    code: 'export { attachSession } from "@freshtoken/axios"',
+    external: ["@freshtoken/core", "axios"],
+    limit: 2_200,
+    row: "@freshtoken/axios",
+  },
+  {
     name: "ky, without core",
     code: 'export { sessionHooks } from "@freshtoken/ky"',
     external: ["@freshtoken/core", "ky"],

@@ -1,8 +1,16 @@
 // Packs each package as it would be published, and holds the tarballs against publint, attw and plain Node.
 import { execFileSync, spawnSync } from "node:child_process";
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import {
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  realpathSync,
+  rmSync,
+  symlinkSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { basename, join, resolve } from "node:path";
 import { checkPackage, createPackageFromTarballData } from "@arethetypeswrong/core";
 import { problemAffectsResolutionKind } from "@arethetypeswrong/core/problems";
 import { publint } from "publint";
@@ -10,6 +18,7 @@ import { formatMessage } from "publint/utils";
 
 // The values that each entry documents, no more and no fewer.
 const documented = {
+  "@freshtoken/axios": ["attachSession"],
   "@freshtoken/core": [
     "FreshtokenError",
     "NotReplayableError",
@@ -107,6 +116,14 @@ function surface(entry) {
     .map(({ load, found }) => `${load}("${entry}") gives ${found}, documented is ${names}`);
 }
 
+// The clients that a package adapts are the user's own.
+function linkPeers({ name, peerDependencies = {} }) {
+  for (const peer of Object.keys(peerDependencies)) {
+    const installed = resolve("packages", basename(name), "node_modules", peer);
+    symlinkSync(realpathSync(installed), join(folder, "node_modules", peer), "junction");
+  }
+}
+
 const problems = [];
 const entries = [];
 for (const tarball of pack()) {
@@ -114,6 +131,7 @@ for (const tarball of pack()) {
   const home = join(folder, "node_modules", manifest.name);
   mkdirSync(home, { recursive: true });
   tar("-xzf", tarball, "-C", home, "--strip-components=1");
+  linkPeers(manifest);
 
   entries.push(...Object.keys(manifest.exports).map((path) => join(manifest.name, path)));
   const found = [...contents(tarball), ...(await shape(tarball)), ...(await types(tarball))];

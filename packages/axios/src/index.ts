@@ -1,0 +1,1 @@
+export { type AttachOptions, attachSession } from "./attach-session.ts";
