@@ -19,8 +19,6 @@ export interface Writer {
   write(write: Write): Promise<Written>;
   /** What is being written just now. */
   readonly writing: SessionRecord | null;
-  /** True while something has not been stored. */
-  readonly unsaved: boolean;
   /** Tries once more what is not stored, forgets the timer, and waits for what is under way. */
   close(): Promise<void>;
 }
@@ -99,9 +97,6 @@ export function createWriter(
     write: (wanted) => inTurn(() => perform(wanted)),
     get writing() {
       return writing;
-    },
-    get unsaved() {
-      return unsaved !== undefined;
     },
     async close() {
       await (unsaved ? again() : last);

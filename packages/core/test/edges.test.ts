@@ -52,7 +52,8 @@ test("fails a body that cannot be sent twice when the session it waits for canno
   expect([await sent, entriesAt(server.log, "resource").length]).toStrictEqual(["ERR_REFRESH_FAILED", 0]);
 });
 
-test("empties the store of an earlier generation too when its family is rejected", async () => {
+// a1 is in memory only, and is rejected; the store held a0.
+async function rejectedUnsaved() {
   const clock = createClock();
   const inner = memoryStore();
   let calls = 0;
@@ -61,38 +62,31 @@ test("empties the store of an earlier generation too when its family is rejected
     refresh: async () => (calls++ ? null : { access_token: "a1", refresh_token: "r1" }),
     store: {
       load: inner.load,
-      save(r, e) {
-        if (r?.generation === 1) throw new Error("full");
-        return inner.save(r, e);
-      },
-    },
-  });
-  await session.signIn({ access_token: "a0", refresh_token: "r0" });
-  await session.refresh(); // a1 in memory only
-  await session.refresh().catch(() => {}); // rejected
-  await clock.advance(600_000);
-  expect([session.state.status, inner.load()]).toStrictEqual(["signedOut", null]);
-});
-
-test("leaves nothing to sign out of when the store held an earlier generation of what was rejected", async () => {
-  const clock = createClock();
-  const inner = memoryStore();
-  let calls = 0;
-  const session = createSession({
-    clock,
-    refresh: async () => (calls++ ? null : { access_token: "a1", refresh_token: "r1" }),
-    store: {
-      load: inner.load,
-      save(r, e) {
-        if (r?.generation === 1) throw new Error("full");
-        return inner.save(r, e);
+      save(record, expected) {
+        if (record?.generation === 1) throw new Error("full");
+        return inner.save(record, expected);
       },
     },
   });
   await session.signIn({ access_token: "a0", refresh_token: "r0" });
   await session.refresh();
   await session.refresh().catch(() => {});
+  return { clock, inner, session };
+}
+
+test("empties the store of an earlier generation too when its family is rejected", async () => {
+  const { clock, inner, session } = await rejectedUnsaved();
+
+  await clock.advance(600_000);
+
+  expect([session.state.status, inner.load()]).toStrictEqual(["signedOut", null]);
+});
+
+test("leaves nothing to sign out of when the store held an earlier generation of what was rejected", async () => {
+  const { inner, session } = await rejectedUnsaved();
+
   await session.signOut();
+
   expect(inner.load()).toBe(null);
 });
 
