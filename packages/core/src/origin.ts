@@ -32,7 +32,7 @@ export function originsOf(origins: Origins | undefined, base?: string | URL): (u
         : url.origin === only;
 
   return (address) => {
-    const url = parse(address, globalThis.location?.href);
+    const url = parse(address, baseOfPage());
     // A `blob:` URL has the origin of the page that made it, and never leaves the browser.
     if (!url || !/^https?:$/.test(url.protocol) || !allowed(url)) return false;
     if (url.protocol === "https:" || listed || url.origin === page || isLoopback(url.hostname)) return true;
@@ -52,12 +52,17 @@ export function parseOrigin(value: unknown): string {
 }
 
 function originOf(base: string | URL | undefined): string | undefined {
-  const url = base === undefined ? undefined : parse(base, globalThis.location?.href);
+  const url = base === undefined ? undefined : parse(base, baseOfPage());
   return url && /^https?:$/.test(url.protocol) ? url.origin : undefined;
 }
 
 function pageOrigin(): string | undefined {
   return originOf(globalThis.location?.href);
+}
+
+// Where clients resolve a relative URL: a page may say so in a `<base>`, a worker has none.
+function baseOfPage(): string | undefined {
+  return globalThis.document?.baseURI ?? globalThis.location?.href;
 }
 
 function isLoopback(hostname: string): boolean {
@@ -74,6 +79,6 @@ function parse(address: string | URL, base?: string): URL | undefined {
 
 /** Shows a URL without its credentials, query and fragment, any of which may hold a secret. */
 export function withoutQuery(address: string | URL): string {
-  const url = parse(address, globalThis.location?.href);
+  const url = parse(address, baseOfPage());
   return url ? (url.origin === "null" ? url.protocol : url.origin + url.pathname) : "(not a URL)";
 }

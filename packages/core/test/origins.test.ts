@@ -149,6 +149,15 @@ test("resolves a relative base URL against the page", () => {
   expect(covers("https://api.example.com/me", { base: "/v1" })).toBe(false);
 });
 
+test("judges a relative URL by the base that the document names, where a client sends it", () => {
+  vi.stubGlobal("location", new URL("https://page.test/app/"));
+  vi.stubGlobal("document", { baseURI: "https://elsewhere.test/" });
+
+  const { covers } = sessionWith().connect();
+
+  expect([covers("/me"), covers("https://page.test/me")]).toStrictEqual([false, true]);
+});
+
 test.each([undefined, "/v1", "", "data:,", "//api.example.com"])(
   "throws a TypeError that names the option where nothing says which origins: base %j",
   (base) => {
