@@ -40,8 +40,14 @@ export interface Connection {
   owns(signal: AbortSignal | null | undefined): boolean;
   /** The stamp of a request made now: its family, `""` when signed out, undefined until that is known. */
   family(): string | undefined;
-  /** Waits until a request may leave. Undefined: go now. */
-  hold(signal?: AbortSignal | null): Promise<void> | undefined;
+  /**
+   * Waits until a request may leave. Undefined: go now. Resolves with its stamp, for one that had none yet.
+   * Rejects as `send` does, with an error that names the request, where it is given.
+   */
+  hold(
+    signal?: AbortSignal | null,
+    request?: Pick<Exchange<unknown>, "method" | "url">,
+  ): Promise<string | undefined> | undefined;
   /**
    * Sends a request, and replays it where new tokens can cure a refusal.
    * Rejects with a {@link FreshtokenError} that names the request, with its signal's reason, or as `send` does.
@@ -85,15 +91,16 @@ export function createConnection(gate: Gate, covers: (url: string | URL) => bool
     covers,
     owns: gate.owns,
     family: gate.family,
-    hold(signal) {
+    hold(signal, request) {
       const made = gate.family();
+      const named = (error: unknown) => Promise.reject(request ? errorFor(error, lineOf(request)) : error);
       const next = (family: string | undefined) =>
         gate.hold(family, { signal, replayable: true, held: true });
       try {
         const first = made === "" ? undefined : next(made);
-        return first && comeTo(first, next);
+        return first && comeTo(first, next).catch(named);
       } catch (error) {
-        return Promise.reject(error);
+        return named(error);
       }
     },
     send(exchange) {
@@ -105,12 +112,14 @@ export function createConnection(gate: Gate, covers: (url: string | URL) => bool
 }
 
 // Who is woken judges anew: what it was woken for may have passed, by a sign-out for instance.
-async function comeTo(first: Turn, next: (family: string | undefined) => Turn | undefined): Promise<void> {
+async function comeTo(first: Turn, next: (family: string | undefined) => Turn | undefined): Turn {
   let pending: Turn | undefined = first;
+  let family: string | undefined;
   while (pending) {
-    const family: string | undefined = await pending;
+    family = await pending;
     pending = family === "" ? undefined : next(family);
   }
+  return family;
 }
 
 // The way of one request:
@@ -199,6 +208,6 @@ async function send<R>(gate: Gate, exchange: Exchange<R>): Promise<R> {
   }
 }
 
-function lineOf({ method, url }: Exchange<unknown>): RequestLine {
+function lineOf({ method, url }: Pick<Exchange<unknown>, "method" | "url">): RequestLine {
   return { method, url: withoutQuery(url) };
 }

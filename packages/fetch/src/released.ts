@@ -42,13 +42,17 @@ async function pump(
   }
 }
 
-// A constructed response has no URL, and forgets that it was redirected.
 function likeness(response: Response, body: ReadableStream): Response {
-  const { status, statusText, headers, url, redirected, type } = response;
+  const { status, statusText, headers } = response;
   const Kind = response.constructor as typeof Response;
-  const copy = new Kind(body, { status, statusText, headers });
-  for (const [name, value] of Object.entries({ url, redirected, type })) {
-    Object.defineProperty(copy, name, { value, configurable: true, enumerable: true });
+  return dressedAs(response, new Kind(body, { status, statusText, headers }));
+}
+
+// A constructed response has no URL, and forgets that it was redirected; so does each clone of it.
+function dressedAs({ url, redirected, type }: Response, copy: Response): Response {
+  const clone = () => dressedAs(copy, Object.getPrototypeOf(copy).clone.call(copy));
+  for (const [name, value] of Object.entries({ url, redirected, type, clone })) {
+    Object.defineProperty(copy, name, { value, configurable: true, enumerable: name !== "clone" });
   }
   return copy;
 }

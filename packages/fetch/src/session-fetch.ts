@@ -44,7 +44,8 @@ export async function sendThrough(
 ): Promise<Response> {
   const call = callOf(input, init);
   if (!isOurs(call, connection)) return bare(input, init);
-  return connection.send({ ...exchangeOf(call, bare), family });
+  const exchange = exchangeOf(call, bare);
+  return connection.send({ ...exchange, family }).finally(exchange.end);
 }
 
 /** One call of fetch: what was asked for, wherever it was said. */
@@ -71,7 +72,13 @@ function isOurs({ url, headers, signal }: Call, connection: Connection): boolean
 // The methods that fetch takes in any case (https://fetch.spec.whatwg.org/#concept-method-normalize).
 const STANDARD = /^(?:delete|get|head|options|post|put)$/i;
 
-function exchangeOf({ init, request, url, headers, signal }: Call, bare: typeof fetch): Exchange<Response> {
+/** One call on its way. */
+interface Sending extends Exchange<Response> {
+  /** Gives up what was kept for a replay: only then a stream hears that nobody reads it any more. */
+  end(): void;
+}
+
+function exchangeOf({ init, request, url, headers, signal }: Call, bare: typeof fetch): Sending {
   const kept = membersOf(init);
   const { method = request?.method ?? "GET" } = kept;
   const body = snapshot(kept.body);
@@ -96,6 +103,9 @@ function exchangeOf({ init, request, url, headers, signal }: Call, bare: typeof 
       response,
     }),
     release: released,
+    end() {
+      if (unsent !== request) void unsent?.body?.cancel().catch(() => {});
+    },
   };
 }
 

@@ -79,6 +79,24 @@ test("gives the only socket back after a second where the refusal's body does no
   expect(ledger(server.log)).toMatchObject({ attempts: 1, refreshes: 1, requests: 2, answers: 1 });
 });
 
+test("tells the URL of a refusal whose session is over, in each clone too", async () => {
+  const server = createServer();
+  const { session } = sessionOn(server, { origins: [server.origin] });
+  await session.signIn(server.signIn());
+  server.withdraw();
+  server.expire();
+
+  const answer = await sessionFetch(session, { fetch: server.fetch })(`${server.origin}/me`);
+  const clones = [answer.clone(), answer.clone().clone()];
+
+  expect([answer, ...clones].map(({ status, url }) => [status, url])).toStrictEqual(
+    Array(3).fill([401, `${server.origin}/me`]),
+  );
+  expect(await Promise.all([answer, ...clones].map((copy) => copy.json()))).toStrictEqual(
+    Array(3).fill({ error: "invalid_token" }),
+  );
+});
+
 test("sets no timer that outlives a refusal's body", async () => {
   const server = createServer();
   const { session } = sessionOn(server, { origins: [server.origin] });

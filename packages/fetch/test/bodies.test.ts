@@ -113,6 +113,21 @@ function streamed(...parts: string[]): ReadableStream {
 }
 
 describe.each(implementations)("through $name", (via) => {
+  test("leaves a Request alone that was held and never sent: its body can still be read", async () => {
+    const clock = createClock();
+    const server = createServer({ expiresIn: 3600, now: clock.now });
+    const { origin, authorized } = await stage(via, { server, clock, refreshAttempts: 1 });
+    const request = new via.Request(origin, { method: "POST", body: "body" });
+    server.always("token", { status: 503 });
+    clock.jump(3_600_000);
+
+    const outcome = await outcomeOf(authorized(request));
+
+    expect(outcome).toMatchObject({ code: "ERR_REFRESH_FAILED" });
+    expect(await request.text()).toBe("body");
+    expect(arrivals(server)).toStrictEqual([]);
+  });
+
   test.each(rows)("replays $name byte for byte, with its content type", async ({ body, sent, type }) => {
     const all = await refusing(via);
 

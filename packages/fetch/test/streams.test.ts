@@ -19,6 +19,22 @@ async function open(via: Implementation, handler: Handler["fetch"]) {
 }
 
 describe.each(implementations)("through $name", (via) => {
+  test("lets the stream of a Request know that nobody reads it any more, once it is answered", async () => {
+    const cancelled = createGate();
+    const body = new ReadableStream({ cancel: () => cancelled.pass() });
+    const unread: typeof fetch = async (input) => {
+      void (input as Request).body?.cancel();
+      return new via.Response();
+    };
+    const { origin, session } = await stage(via);
+    const init = { method: "POST", body, duplex: "half" } as RequestInit;
+
+    await sessionFetch(session, { fetch: unread })(new via.Request(origin, init));
+
+    await cancelled.reached(1);
+    cancelled.open();
+  });
+
   test("passes a streaming answer on as it comes", async () => {
     const { readable, writable } = new TransformStream<Uint8Array, Uint8Array>();
     const writer = writable.getWriter();

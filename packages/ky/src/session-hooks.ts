@@ -53,11 +53,13 @@ const links = new WeakMap<Options, Link>();
 function install(options: Options): Link {
   const link: Link = {};
   const bare = options.fetch;
-  const hold: BeforeRequestHook & BeforeRetryHook = async ({ request }) => {
+  const hold: BeforeRequestHook & BeforeRetryHook = async ({ request, retryCount }) => {
     const { connection } = link;
     if (request.headers.has("authorization") || !connection?.covers(request.url)) return;
-    await connection.hold(request.signal);
-    link.family ??= connection.family();
+    // A timeout aborts the Request's own signal; the retry gets another from ky only when it is sent.
+    const signal = retryCount > 0 && request.signal.aborted ? options.signal : request.signal;
+    const stamp = await connection.hold(signal, request);
+    link.family ??= stamp ?? connection.family();
   };
 
   options.fetch = (input, rest) => send(link, bare ?? globalThis.fetch, input, rest);

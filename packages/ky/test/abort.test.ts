@@ -1,7 +1,7 @@
 import { ledger } from "@freshtoken/testing";
 import type { Options } from "ky";
-import { describe, expect, test } from "vitest";
-import { account, outcomeOf, releases, stage } from "./support.ts";
+import { describe, expect, test, vi } from "vitest";
+import { account, fakeTimers, HOUR, hourly, inMemory, outcomeOf, releases, stage } from "./support.ts";
 
 const reason = new Error("changed my mind");
 
@@ -63,15 +63,53 @@ describe.each(releases)("through $name", (via) => {
   );
 
   test("rejects a refused request with ky's TimeoutError when its timeout passes, and its refresh goes on", async () => {
-    const { server, session, client } = await stage(via, { options: { timeout: 50 } });
+    const { server, session, client } = await inMemory(via, { options: { timeout: 50 } });
     const gate = server.gate("token");
     server.expire();
+    fakeTimers();
 
-    const outcome = await outcomeOf(client.get("refused"));
+    const outcome = outcomeOf(client.get("refused"));
+    await gate.reached(1);
+    await vi.advanceTimersByTimeAsync(50);
     gate.open();
 
-    expect(outcome).toMatchObject({ name: "TimeoutError" });
+    expect(await outcome).toMatchObject({ name: "TimeoutError" });
     expect(await session.tokens()).toMatchObject({ accessToken: "a1" });
-    expect(ledger(server.log)).toMatchObject({ attempts: 1, refreshes: 1, requests: 1 });
+    expect(ledger(server.log)).toStrictEqual(
+      account({ attempts: 1, refreshes: 1, requests: 1, refusals: 1 }),
+    );
+  });
+
+  test("rejects a held request at once that is aborted by the signal of the Request given to ky", async () => {
+    const { clock, ...both } = hourly();
+    const { server, session, origin, client } = await inMemory(via, { clock, ...both });
+    const gate = server.gate("token");
+    const controller = new AbortController();
+    clock.jump(HOUR);
+
+    const held = outcomeOf(client(new Request(`${origin}/me`, { signal: controller.signal })));
+    await gate.reached(1);
+    controller.abort(reason);
+
+    expect(await held).toBe(reason);
+    gate.open();
+    await session.tokens();
+    expect(ledger(server.log)).toStrictEqual(account({ attempts: 1, refreshes: 1 }));
+  });
+
+  test("rejects a replay that is aborted on its way with the signal's reason", async () => {
+    const { server, client } = await stage(via);
+    const gate = server.gate("/me");
+    const controller = new AbortController();
+    server.expire();
+
+    const outcome = outcomeOf(client.get("me", { signal: controller.signal }));
+    await gate.reached(1);
+    gate.step();
+    await gate.reached(1);
+    controller.abort(reason);
+
+    expect(await outcome).toBe(reason);
+    gate.open();
   });
 });

@@ -95,6 +95,25 @@ describe.each(releases)("through $name", (via) => {
     expect(ledger(server.log)).toStrictEqual(account({ attempts: 1 }));
   });
 
+  test.each([
+    ["held", 0],
+    ["made in the cool-down", 1],
+  ])("names the request in the error of one that was %s, without its query", async (_, earlier) => {
+    const { clock, ...both } = hourly();
+    const { server, origin, client } = await watched(via, { clock, ...both });
+    server.always("token", { status: 503 });
+    clock.jump(HOUR);
+    for (let count = 0; count < earlier; count++) await outcomeOf(client.get("earlier"));
+
+    const error = await outcomeOf(client.post("me?secret=1"));
+
+    expect(error).toMatchObject({
+      code: "ERR_REFRESH_FAILED",
+      request: { method: "POST", url: `${origin}/me` },
+    });
+    expect(ledger(server.log)).toStrictEqual(account({ attempts: 1 }));
+  });
+
   test("rejects a held request with the RefreshRejectedError itself where the session ends", async () => {
     const { clock, ...both } = hourly();
     const { seen, server, client } = await watched(via, { clock, ...both });

@@ -1,11 +1,12 @@
-import { createSession } from "@freshtoken/core";
-import { createServer, ledger, settled, story } from "@freshtoken/testing";
-import { describe, expect, test } from "vitest";
+import { createSession, type Session } from "@freshtoken/core";
+import { createGate, createServer, ledger, type Server, settled, story } from "@freshtoken/testing";
+import { describe, expect, test, vi } from "vitest";
 import { sessionHooks } from "../src/index.ts";
 import {
   account,
   arrivals,
   burst,
+  fakeTimers,
   generation,
   HOUR,
   hourly,
@@ -131,6 +132,47 @@ describe.each(releases)("through $name", (via) => {
   });
 });
 
+const endings: readonly [string, (session: Session, server: Server) => Promise<unknown>, string][] = [
+  ["a sign-out", (session) => session.signOut(), "ERR_SIGNED_OUT"],
+  [
+    "a rejection",
+    (session, server) => {
+      server.withdraw();
+      return outcomeOf(session.refresh());
+    },
+    "ERR_REFRESH_REJECTED",
+  ],
+];
+
+describe.each(endings)("after %s", (_, end, code) => {
+  test.each(releases)("rejects what $name was about to retry, and does not send it", async (via) => {
+    const { server, session, client } = await inMemory(via);
+    server.next("/me", { status: 503 });
+    fakeTimers();
+
+    const outcome = outcomeOf(client.get("me"));
+    await server.when((log) => ledger(log).answers === 1);
+    await end(session, server);
+    await vi.advanceTimersByTimeAsync(1_000);
+
+    expect(await outcome).toMatchObject({ code, request: { method: "GET" } });
+    expect(arrivals(server)).toHaveLength(1);
+  });
+});
+
+test.each(releases)("rejects a request of $name that a user's hook delayed past a sign-in", async (via) => {
+  const gate = createGate();
+  const { server, session, client } = await inMemory(via);
+
+  const outcome = outcomeOf(client.get("me", { hooks: { beforeRequest: [() => gate.pass()] } }));
+  await gate.reached(1);
+  await session.signIn(server.signIn());
+  gate.open();
+
+  expect(await outcome).toMatchObject({ code: "ERR_SIGNED_OUT" });
+  expect(ledger(server.log)).toStrictEqual(account({ signIns: 2 }));
+});
+
 test.each(releases)("rejects a retry of $name whose request was made before a sign-in", async (via) => {
   const server = createServer();
   const gate = server.gate("/me");
@@ -169,5 +211,27 @@ test.each(releases)(
 
     expect(await outcome).toMatchObject({ code: "ERR_SIGNED_OUT" });
     expect(arrivals(server).map(({ token }) => token)).toStrictEqual(["a0"]);
+  },
+);
+
+test.each(releases)(
+  "rejects a request of $name that was held for a stored session, which a sign-in replaces once it is read",
+  async ({ ky }) => {
+    const reading = createGate();
+    const server = createServer();
+    const { access_token: accessToken } = server.signIn();
+    const load = () => reading.pass().then(() => ({ family: "one", generation: 0, tokens: { accessToken } }));
+    const session = createSession({ refresh: async () => null, store: { load, save: () => {} } });
+    const client = ky.create({ prefix: server.origin, fetch: server.fetch, hooks: sessionHooks(session) });
+
+    const outcome = outcomeOf(client.get("me"));
+    await reading.reached(1);
+    await settled();
+    const signedIn = session.loaded.then(() => session.signIn(server.signIn()));
+    reading.open();
+
+    expect(await outcome).toMatchObject({ code: "ERR_SIGNED_OUT" });
+    await signedIn;
+    expect(ledger(server.log)).toStrictEqual(account({ signIns: 2 }));
   },
 );

@@ -1,5 +1,5 @@
 import { ledger, settled } from "@freshtoken/testing";
-import type { BeforeRequestHook, Hooks } from "ky";
+import type { BeforeRequestHook, Hooks, Options } from "ky";
 import { describe, expect, test } from "vitest";
 import { sessionHooks } from "../src/index.ts";
 import { account, arrivals, inMemory, ONE_REPLAY, outcomeOf, releases, stage } from "./support.ts";
@@ -20,6 +20,23 @@ function told(lines: string[]): Hooks {
       },
     ],
   };
+}
+
+/** What a Request can say of itself, none of it the default. */
+const MEMBERS = {
+  mode: "same-origin",
+  credentials: "include",
+  cache: "no-store",
+  redirect: "manual",
+  referrer: "https://app.test/page",
+  referrerPolicy: "origin",
+  integrity: "sha256-a",
+  keepalive: true,
+} as const;
+
+function membersOf(request: Request): Record<string, unknown> {
+  const names = ["method", "url", ...Object.keys(MEMBERS)] as (keyof Request)[];
+  return Object.fromEntries(names.map((name) => [name, request[name]]));
 }
 
 const setOwn: BeforeRequestHook = ({ request }) => request.headers.set("authorization", "Bearer own");
@@ -101,6 +118,55 @@ describe.each(releases)("through $name", (via) => {
       ["instance Bearer a1", { dispatcher: 1 }],
       ["request Bearer a1", {}],
     ]);
+  });
+
+  test("gives the fetch underneath the Request that ky made, but for the token", async () => {
+    const given: unknown[][] = [];
+    const { origin, session } = await inMemory(via);
+    const fetch = (async (input, init) => {
+      given.push([membersOf(input as Request), init]);
+      return new Response();
+    }) as typeof globalThis.fetch;
+    const options = { ...MEMBERS, json: { id: 1 }, priority: "high", next: { revalidate: 1 } } as Options;
+
+    await via.ky.create({ prefix: origin, fetch }).post("me", options);
+    await via.ky.create({ prefix: origin, fetch, hooks: sessionHooks(session) }).post("me", options);
+
+    const [bare, ours] = given;
+    expect(bare?.[0]).toMatchObject(MEMBERS);
+    expect(ours).toStrictEqual(bare);
+  });
+
+  test("takes the token to no other origin that the user's hooks turn a request to", async () => {
+    const urls: string[] = [];
+    const elsewhere = "https://evil.test/me";
+    const { origin, session } = await inMemory(via);
+    const fetch = (async (input) => {
+      const { url, headers } = input as Request;
+      urls.push(`${url} ${headers.get("authorization")}`);
+      return new Response();
+    }) as typeof globalThis.fetch;
+    const again = () => via.ky.retry({ delay: 0, request: new Request(elsewhere) });
+    const client = via.ky.create({ prefix: origin, fetch, hooks: sessionHooks(session) });
+
+    await client.get("me", { hooks: { beforeRequest: [({ request }) => new Request(elsewhere, request)] } });
+    await client.get("me", {
+      hooks: { afterResponse: [({ retryCount }) => (retryCount ? undefined : again())] },
+    });
+
+    expect(urls).toStrictEqual([`${elsewhere} null`, `${origin}/me Bearer a0`, `${elsewhere} null`]);
+  });
+
+  test("shows an afterResponse hook where the 401 came from, when the session is over", async () => {
+    const urls: string[] = [];
+    const afterResponse = [({ response }: { response: Response }) => void urls.push(response.url)];
+    const { server, origin, client } = await stage(via, { options: { hooks: { afterResponse } } });
+    server.expire();
+    server.withdraw();
+
+    await outcomeOf(client.get("me"));
+
+    expect(urls).toStrictEqual([`${origin}/me`]);
   });
 
   test("leaves the options alone that a client was made of, and wraps its fetch once a call", async () => {

@@ -1,8 +1,9 @@
 import { ledger, settled } from "@freshtoken/testing";
-import { describe, expect, onTestFinished, test, vi } from "vitest";
+import { describe, expect, test, vi } from "vitest";
 import {
   account,
   arrivals,
+  fakeTimers,
   generation,
   HOUR,
   hourly,
@@ -15,6 +16,7 @@ import {
 } from "./support.ts";
 
 const atOnce = { delay: () => 0 };
+const onTimeout = { ...atOnce, retryOnTimeout: true };
 
 describe.each(releases)("through $name", (via) => {
   test("does not count a hold against the timeout", async () => {
@@ -22,10 +24,11 @@ describe.each(releases)("through $name", (via) => {
     const { server, client } = await inMemory(via, { clock, ...both, options: { timeout: 50 } });
     const gate = server.gate("token");
     clock.jump(HOUR);
+    fakeTimers();
 
     const answer = generation(client.get("me").json());
     await gate.reached(1);
-    await new Promise((resolve) => setTimeout(resolve, 80));
+    await vi.advanceTimersByTimeAsync(50);
     gate.open();
 
     expect(await answer).toBe(1);
@@ -40,8 +43,7 @@ describe.each(releases)("through $name", (via) => {
       clock.jump(HOUR);
       return { status: 503 };
     });
-    vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] });
-    onTestFinished(() => void vi.useRealTimers());
+    fakeTimers();
 
     const answer = generation(client.get("me").json());
     while (vi.getTimerCount() === 0 || ledger(server.log).answers === 0) await settled();
@@ -54,11 +56,59 @@ describe.each(releases)("through $name", (via) => {
     expect(arrivals(server).map(({ token }) => token)).toStrictEqual(["a0", "a1"]);
   });
 
+  test("retries what timed out, where ky is told to", async () => {
+    const { server, client } = await inMemory(via, { options: { timeout: 50, retry: onTimeout } });
+    server.next("/me", { hang: "before" });
+    fakeTimers();
+
+    const answer = generation(client.get("me").json());
+    await server.when((log) => ledger(log).requests === 1);
+    await vi.advanceTimersByTimeAsync(60);
+
+    expect(await answer).toBe(0);
+    expect(ledger(server.log)).toStrictEqual(account({ requests: 2, unanswered: 1, answers: 1 }));
+  });
+
+  test("holds the retry of what timed out while it was refused, until the token is fresh", async () => {
+    const { server, client } = await inMemory(via, { options: { timeout: 50, retry: onTimeout } });
+    const gate = server.gate("token");
+    server.expire();
+    fakeTimers();
+
+    const answer = generation(client.get("me").json());
+    await gate.reached(1);
+    await vi.advanceTimersByTimeAsync(1_000);
+    gate.open();
+
+    expect(await answer).toBe(1);
+    expect(ledger(server.log)).toStrictEqual(ONE_REPLAY);
+  });
+
+  test("rejects the held retry of what timed out at once when its caller aborts", async () => {
+    const reason = new Error("changed my mind");
+    const { server, session, client } = await inMemory(via, { options: { timeout: 50, retry: onTimeout } });
+    const gate = server.gate("token");
+    const controller = new AbortController();
+    server.expire();
+    fakeTimers();
+
+    const outcome = outcomeOf(client.get("me", { signal: controller.signal }));
+    await gate.reached(1);
+    await vi.advanceTimersByTimeAsync(60);
+    controller.abort(reason);
+
+    expect(await outcome).toBe(reason);
+    gate.open();
+    await session.tokens();
+    expect(ledger(server.log)).toStrictEqual(
+      account({ attempts: 1, refreshes: 1, requests: 1, refusals: 1 }),
+    );
+  });
+
   test("replays without a timer: no delay is added", async () => {
     const { server, client } = await inMemory(via);
     server.expire();
-    vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout", "setInterval"] });
-    onTestFinished(() => void vi.useRealTimers());
+    fakeTimers();
 
     const answer = await client.get("me");
 
@@ -92,13 +142,31 @@ describe.each(releases)("through $name", (via) => {
     );
   });
 
-  test("lets ky make as many attempts as configured, and no more", async () => {
+  test("makes as many attempts as configured, and one refresh among them", async () => {
     const { server, client } = await stage(via, { options: { retry: { limit: 2, ...atOnce } } });
-    server.always("/me", { status: 503 });
+    server.expire();
+    server.next("/me", {}, { status: 503, times: 3 });
 
     await expect(client.get("me")).rejects.toMatchObject({ name: "HTTPError", response: { status: 503 } });
 
-    expect(ledger(server.log)).toStrictEqual(account({ requests: 3, answers: 3 }));
+    expect(ledger(server.log)).toStrictEqual(
+      account({ attempts: 1, refreshes: 1, requests: 4, refusals: 1, answers: 3 }),
+    );
+  });
+
+  test("refreshes once for a burst of 100 at an expiry, of which ky tries each as often as configured", async () => {
+    const { server, client } = await stage(via, { options: { retry: { limit: 2, ...atOnce } } });
+    server.expire();
+    server.always("resource", (entry) =>
+      entry.at === "resource" && entry.generation === 1 ? { status: 503 } : undefined,
+    );
+
+    const answers = Array.from({ length: 100 }, (_, index) => outcomeOf(client.get(`${index}`)));
+
+    expect(await Promise.all(answers)).toMatchObject(Array(100).fill({ response: { status: 503 } }));
+    expect(ledger(server.log)).toStrictEqual(
+      account({ attempts: 1, refreshes: 1, requests: 400, refusals: 100, answers: 300 }),
+    );
   });
 
   test("sends each of ky's own retries with the newest token", async () => {
@@ -146,11 +214,14 @@ test("counts a hold against the totalTimeout of ky 2.1, and never sends what wai
   const { server, session, client } = await inMemory(releases[0] as Release, { clock, ...both, options });
   const gate = server.gate("token");
   clock.jump(HOUR);
+  fakeTimers();
 
-  const outcome = await outcomeOf(client.get("me"));
+  const outcome = outcomeOf(client.get("me"));
+  await gate.reached(1);
+  await vi.advanceTimersByTimeAsync(20);
   gate.open();
   await session.tokens();
 
-  expect(outcome).toMatchObject({ name: "TimeoutError" });
+  expect(await outcome).toMatchObject({ name: "TimeoutError" });
   expect(ledger(server.log)).toStrictEqual(account({ attempts: 1, refreshes: 1 }));
 });

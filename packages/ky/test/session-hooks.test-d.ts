@@ -34,5 +34,7 @@ sessionHooks(session, { origins: "https://api.example.com" });
 sessionHooks(session, { origins: (url: URL) => url.hostname });
 // @ts-expect-error — the fetch underneath is ky's own option
 sessionHooks(session, { fetch });
+// @ts-expect-error — ky 1 has no init hook: it goes through sessionFetch
+ky1.create({ hooks: sessionHooks(session) });
 // @ts-expect-error — they are hooks, not options
 ky.create(sessionHooks(session));

@@ -10,7 +10,7 @@ import {
 import { listen } from "@freshtoken/testing/node";
 import ky, { type KyInstance, type Options } from "ky";
 import ky20 from "ky-2.0";
-import { onTestFinished } from "vitest";
+import { onTestFinished, vi } from "vitest";
 import { sessionHooks } from "../src/index.ts";
 
 /** One release of ky 2: both ends of the range. */
@@ -118,6 +118,12 @@ export function account(lines: Partial<Ledger>): Ledger {
 
 /** What an expiry that nobody knew of costs one request: one refresh, one replay. */
 export const ONE_REPLAY = account({ attempts: 1, refreshes: 1, requests: 2, refusals: 1, answers: 1 });
+
+/** Stops the timers that ky sets, until the test ends. */
+export function fakeTimers(): void {
+  vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout", "performance"] });
+  onTestFinished(() => void vi.useRealTimers());
+}
 
 /** What arrived at the resource server. */
 export function arrivals({ log }: Server): ResourceRequest[] {
