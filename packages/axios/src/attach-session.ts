@@ -52,10 +52,7 @@ export function attachSession(
     return config;
   };
   attached.get(instance)?.();
-  const id = instance.interceptors.request.use(through, null, {
-    synchronous: true,
-    runWhen: (config) => config.session !== false,
-  });
+  const id = instance.interceptors.request.use(through, null, { synchronous: true });
 
   function detach(): void {
     if (attached.get(instance) !== detach) return;
@@ -67,30 +64,30 @@ export function attachSession(
 }
 
 function wrapped(given: GivenAdapter, connection: Connection): AxiosAdapter {
-  const adapter: AxiosAdapter = (config) => {
+  const adapter: AxiosAdapter = async (config) => {
     // The caller's own again, before anybody sees it: who sends this config once more starts anew.
     config.adapter = given;
-    const own =
+    const bare =
       typeof given === "function" ? given : axios.getAdapter(given ?? axios.defaults.adapter, config);
-    const url = axios.getUri({ baseURL: "", ...pick(config, "baseURL", "url", "allowAbsoluteUrls") });
-    return isOurs(config, url, connection) ? sendThrough(connection, config, url, own) : own(config);
+    const url = addressOf(config);
+    return isOurs(config, url, connection) ? sendThrough(connection, config, url, bare) : bare(config);
   };
   wraps.set(adapter, given);
   return adapter;
 }
 
+// Where axios sends it, as axios itself has it.
+function addressOf({ baseURL = "", url = "", allowAbsoluteUrls = true }: InternalAxiosRequestConfig): string {
+  return axios.getUri({ baseURL, url, allowAbsoluteUrls });
+}
+
 function isOurs(config: InternalAxiosRequestConfig, url: string, connection: Connection): boolean {
-  if (config.auth || config.headers.has("authorization") || hasCredentials(url)) return false;
+  if (config.session === false || config.auth || config.headers.has("authorization")) return false;
+  if (hasCredentials(url)) return false;
   return !connection.owns(config.signal as AbortSignal | undefined) && connection.covers(url);
 }
 
 // axios makes a Basic Authorization of them, in the place of ours.
 function hasCredentials(url: string): boolean {
-  const authority = /^\w+:[\\/]*([^\\/?#]*)/.exec(url)?.[1];
-  return authority?.includes("@") === true;
-}
-
-function pick<T extends object, K extends keyof T>(from: T, ...names: readonly K[]): Pick<T, K> {
-  const has = names.filter((name) => from[name] !== undefined);
-  return Object.fromEntries(has.map((name) => [name, from[name]])) as Pick<T, K>;
+  return /^\w+:[\\/]*[^\\/?#]*@/.test(url);
 }

@@ -1,9 +1,25 @@
 import { NotReplayableError } from "@freshtoken/core";
+import { AxiosError, type InternalAxiosRequestConfig } from "axios";
+
+/** A body as it was at the call: its owner may change it while the request waits. */
+export interface Body {
+  readonly data: unknown;
+  /** What a form says of itself; other bodies are described by the caller's own fields. */
+  readonly fields?: Readonly<Record<string, string>>;
+}
 
 // Streams that went out once.
 const spent = new WeakSet<object>();
 
-/** Tells whether serialised data can be sent a second time. A stream cannot, nor a form of the `form-data` package. */
+export function bodyOf(data: unknown): Body {
+  if (data instanceof ArrayBuffer) return { data: data.slice(0) };
+  // Of the same class, which a Buffer's own slice does not copy.
+  if (data instanceof Uint8Array) return { data: Uint8Array.prototype.slice.call(data) };
+  if (isForm(data)) return { data: copyEntries(data) };
+  return formBytes(data as NodeForm) ?? { data };
+}
+
+/** Tells whether serialised data can be sent a second time. A stream cannot. */
 export function isReplayable(data: unknown): boolean {
   const { pipe, getReader } = Object(data);
   return (
@@ -11,25 +27,32 @@ export function isReplayable(data: unknown): boolean {
   );
 }
 
-/**
- * Notes that a stream goes out. Throws where it has been out before, by a retry of axios-retry for instance:
- * axios would send an empty body in its place.
- */
-export function markSent(stream: object): void {
-  if (spent.has(stream)) {
-    throw new NotReplayableError(
-      "The body, a stream, was sent already, and is empty now. Make the request with a new body",
-    );
-  }
-  spent.add(stream);
+interface NodeStream {
+  readonly destroyed?: boolean;
+  readonly errored?: Error | null;
+  on?(type: "error", listener: () => void): unknown;
 }
 
-/** Keeps a body as it is now: its owner may change it while the request waits. */
-export function snapshot(data: unknown): unknown {
-  if (data instanceof ArrayBuffer) return data.slice(0);
-  // Of the same class, which a Buffer's own slice does not copy.
-  if (data instanceof Uint8Array) return Uint8Array.prototype.slice.call(data);
-  return isForm(data) ? copyEntries(data) : data;
+/**
+ * Looks after a body that can be sent only once, until it is. Returns what notes that it goes out, and throws where
+ * axios would send an empty body in its place, or wait for it for ever.
+ */
+export function sendableOnce(config: InternalAxiosRequestConfig): () => void {
+  const stream = config.data as NodeStream;
+  // A stream that fails while it waits would end the process: axios listens only from when it is sent.
+  stream.on?.("error", () => {});
+  return () => {
+    if (spent.has(stream)) {
+      throw new NotReplayableError(
+        "The body, a stream, was sent already, and is empty now. Make the request with a new body",
+      );
+    }
+    if (stream.destroyed) {
+      const why = stream.errored ?? new Error("The body, a stream, was destroyed before it was sent");
+      throw AxiosError.from(why, undefined, config);
+    }
+    spent.add(stream);
+  };
 }
 
 // The npm package form-data is no FormData, though it says so: it has no entries. React Native's has none either.
@@ -43,4 +66,22 @@ function copyEntries(form: FormData): FormData {
   const copy = new (form.constructor as new () => FormData)();
   for (const [name, value] of form) copy.append(name, value as string);
   return copy;
+}
+
+/** A form of the npm package form-data, which axios makes of an object in Node. */
+interface NodeForm {
+  getBuffer(): Uint8Array;
+  getLengthSync(): number;
+  getHeaders(): Record<string, string>;
+}
+
+// A form is a stream, but of parts that may all be at hand. Where one is a stream there are no bytes of the whole.
+function formBytes(form: NodeForm | null | undefined): Body | undefined {
+  if (typeof form?.getBuffer !== "function") return undefined;
+  try {
+    const data = form.getBuffer();
+    return data.byteLength === form.getLengthSync() ? { data, fields: form.getHeaders() } : undefined;
+  } catch {
+    return undefined;
+  }
 }

@@ -6,7 +6,7 @@ import axios, {
   type AxiosResponse,
   type InternalAxiosRequestConfig,
 } from "axios";
-import { isReplayable, markSent, snapshot } from "./body.ts";
+import { type Body, bodyOf, isReplayable, sendableOnce } from "./body.ts";
 import { watch } from "./cancellation.ts";
 import { kept } from "./refused-stream.ts";
 
@@ -41,16 +41,17 @@ function exchangeOf(
   adapter: AxiosAdapter,
   signal: AbortSignal | undefined,
 ): Exchange<Answered> {
-  const data = snapshot(config.data);
-  const replayable = isReplayable(data);
+  const body = bodyOf(config.data);
+  const replayable = isReplayable(body.data);
+  const leave = replayable ? undefined : sendableOnce(config);
   return {
     url,
     method: (config.method ?? "get").toUpperCase(),
     signal,
     replayable,
     async send(fields) {
-      if (!replayable) markSent(data as object);
-      return answered(adapter(authorized(config, data, url, fields)), config);
+      leave?.();
+      return sentOnce(adapter, authorized(config, body, url, fields), config);
     },
     answer: ({ response }) => ({
       status: response.status,
@@ -72,19 +73,17 @@ function exchangeOf(
 }
 
 // A config of its own for each send: adapters write into it, a Content-Length for instance, and the caller's
-// own shows neither that nor our field.
+// own shows neither that nor our field. Copied with its descriptors: axios gives it a member that is hidden.
 function authorized(
   config: InternalAxiosRequestConfig,
-  data: unknown,
+  body: Body,
   url: string,
   fields: Readonly<Record<string, string>>,
 ): InternalAxiosRequestConfig {
-  const headers = new AxiosHeaders(config.headers);
-  for (const [name, value] of Object.entries(fields)) headers.set(name, value);
-  const own = Object.assign(Object.create(Object.getPrototypeOf(config)), config);
-  return Object.assign(own, {
-    data,
-    headers,
+  const copy = Object.create(Object.getPrototypeOf(config), Object.getOwnPropertyDescriptors(config));
+  return Object.assign(copy, {
+    data: body.data,
+    headers: config.headers.concat(body.fields, fields),
     beforeRedirect: withoutFields(config, url, fields),
   });
 }
@@ -109,26 +108,30 @@ function withoutFields(
 }
 
 // With the caller's own config, which has no field of ours.
-async function answered(
-  sending: Promise<AxiosResponse>,
+async function sentOnce(
+  adapter: AxiosAdapter,
+  sent: InternalAxiosRequestConfig,
   config: InternalAxiosRequestConfig,
 ): Promise<Answered> {
   try {
-    const response = await sending;
+    const response = await adapter(sent);
     response.config = config;
     return { response };
   } catch (error) {
-    if (!axios.isAxiosError(error)) throw error;
-    error.config = config;
-    if (!error.response || axios.isCancel(error)) throw error;
+    // Older fetch adapters wrap one AxiosError in another.
+    for (let each = error; axios.isAxiosError(each); each = each.cause) each.config = config;
+    if (!axios.isAxiosError(error) || !error.response) throw error;
     error.response.config = config;
     return { response: error.response, error };
+  } finally {
+    // What a stream fails with later has the config that was sent.
+    if (config.responseType === "stream") sent.headers = config.headers;
   }
 }
 
 // http and xhr tell the final URL; the fetch adapter does not.
 function finalUrl({ request }: AxiosResponse): string | undefined {
-  return request?.res?.responseUrl ?? request?.responseURL ?? undefined;
+  return request?.res?.responseUrl ?? request?.responseURL;
 }
 
 // What is no AxiosError and was aborted, axios itself turns into a CanceledError.

@@ -11,6 +11,7 @@ attachSession(api, session, { origins: (url: URL) => url.hostname.endsWith(".exa
 attachSession(api, session, { origins: undefined });
 const options: AttachOptions = {};
 const config: AxiosRequestConfig = { session: false };
+void axios.create({ session: false });
 void [detach, options, config];
 void api.get("/public", { session: false });
 void api.post("/public", {}, { session: false });

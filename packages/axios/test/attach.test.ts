@@ -4,9 +4,22 @@ import { listen } from "@freshtoken/testing/node";
 import axios, { type AxiosRequestConfig, type InternalAxiosRequestConfig } from "axios";
 import { describe, expect, onTestFinished, test } from "vitest";
 import { attachSession } from "../src/index.ts";
-import { account, adapters, arrivals, outcomeOf, refreshAt, replayedOnce, stage } from "./support.ts";
+import {
+  account,
+  adapters,
+  arrivals,
+  outcomeOf,
+  refreshAt,
+  replayedOnce,
+  type Stage,
+  stage,
+} from "./support.ts";
 
 const other = () => createSession({ refresh: async () => null, tokens: { accessToken: "other" } });
+
+function optOut({ api }: Stage): void {
+  api.interceptors.request.use((config) => ({ ...config, session: false }));
+}
 
 describe.each(adapters)("through the %s adapter", (adapter) => {
   test("leaves no trace of itself when it is detached, twice", async () => {
@@ -124,6 +137,28 @@ describe.each(adapters)("through the %s adapter", (adapter) => {
     gate.open();
     expect((await refused).status).toBe(200);
     expect(ledger(server.log)).toStrictEqual({ ...replayedOnce, requests: 3, refusals: 2 });
+  });
+
+  test.each<[string, (stage: Stage) => unknown]>([
+    ["an interceptor before it", optOut],
+    [
+      "an interceptor behind it",
+      (all) => {
+        all.detach();
+        optOut(all);
+        attachSession(all.api, all.session);
+      },
+    ],
+    ["a default of the instance", ({ api }) => Object.assign(api.defaults, { session: false })],
+  ])("leaves a request alone that opts out by %s", async (_, prepare) => {
+    const all = await stage(adapter);
+    prepare(all);
+
+    const error = await outcomeOf(all.api.get("/me"));
+
+    expect(error).toMatchObject({ response: { status: 401 }, config: { adapter } });
+    expect(arrivals(all.server).map(({ token }) => token)).toStrictEqual([undefined]);
+    expect(ledger(all.server.log)).toStrictEqual(account({ requests: 1, refusals: 1 }));
   });
 
   test("leaves a request alone whose URL has credentials", async () => {

@@ -1,8 +1,9 @@
+import { createReadStream } from "node:fs";
 import { Readable } from "node:stream";
 import { createClock, createServer, ledger } from "@freshtoken/testing";
 import NodeForm from "form-data";
 import { describe, expect, test } from "vitest";
-import { isReplayable, snapshot } from "../src/body.ts";
+import { bodyOf, isReplayable } from "../src/body.ts";
 import {
   type AdapterName,
   account,
@@ -152,11 +153,29 @@ test("sends a form that grows after the call as it was at the call, held and rep
   expect(forms.map((form) => form.getAll("name"))).toStrictEqual([["before"], ["before"]]);
 });
 
-test("does not send a form of the form-data package twice, which is a stream", async () => {
+test.each(adapters)(
+  "replays a form that axios makes of an object, byte for byte, through the %s adapter",
+  async (adapter) => {
+    const { server, api } = await stage(adapter);
+    server.expire();
+
+    await api.postForm("/me", { name: "ü", file: Buffer.from("bytes") });
+
+    const [sent, replayed] = arrivals(server).map(({ body, headers }) => [body, headers["content-type"]]);
+    const forms = await formsIn(server);
+    expect(replayed).toStrictEqual(sent);
+    expect(forms.map((form) => [form.get("name"), form.get("file")])).toStrictEqual(
+      Array(2).fill(["ü", "bytes"]),
+    );
+    expect(ledger(server.log)).toStrictEqual(replayedOnce);
+  },
+);
+
+test("does not send a form twice, one part of which is a stream", async () => {
   const { server, api } = await stage("http");
   const post = () => {
     const form = new NodeForm();
-    form.append("name", "value");
+    form.append("name", Readable.from([Buffer.from("value")]));
     return outcomeOf(api.post("/me", form));
   };
   server.expire();
@@ -166,6 +185,60 @@ test("does not send a form of the form-data package twice, which is a stream", a
   expect(outcomes).toMatchObject([{ code: "ERR_NOT_REPLAYABLE" }, { status: 200 }]);
   expect((await formsIn(server)).map((form) => form.get("name"))).toStrictEqual(["value", "value"]);
   expect(ledger(server.log)).toStrictEqual(replayedOnce);
+});
+
+test("takes a form for bytes where all its parts are at hand, and else for the stream it is", () => {
+  const parts = ["text", 1, Buffer.from("bytes"), Readable.from(["read"]), () => Readable.from(["called"])];
+  const forms = parts.map((part) => {
+    const form = new NodeForm();
+    form.append("name", part);
+    return form;
+  });
+
+  expect(forms.map((form) => isReplayable(bodyOf(form).data))).toStrictEqual([
+    true,
+    true,
+    true,
+    false,
+    false,
+  ]);
+});
+
+test("sends a form that axios made of an object again, where it is retried", async () => {
+  const { server, api } = await stage("http");
+  server.next("/me", { status: 503 });
+
+  const first = await outcomeOf(api.postForm("/me", { name: "value" }));
+  await api.request((first as { config: object }).config);
+
+  const forms = await formsIn(server);
+  expect(forms.map((form) => form.get("name"))).toStrictEqual(["value", "value"]);
+  expect(ledger(server.log)).toStrictEqual(account({ requests: 2, answers: 2 }));
+});
+
+test("rejects with the error of a stream that fails while its request is held, and sends nothing", async () => {
+  const { server, api, gate } = await holding("http");
+  const body = createReadStream("/there/is/no/such/file");
+
+  const answer = outcomeOf(api.post("/me", body));
+  await Promise.all([gate.reached(1), new Promise<void>((resolve) => body.on("close", resolve))]);
+  gate.open();
+
+  expect(await answer).toMatchObject({ isAxiosError: true, code: "ENOENT", config: { url: "/me" } });
+  expect(ledger(server.log)).toStrictEqual(account({ attempts: 1, refreshes: 1 }));
+});
+
+test("rejects at its turn a request whose stream was destroyed while it was held", async () => {
+  const { server, api, gate } = await holding("http");
+  const body = new Readable({ read() {} });
+
+  const answer = outcomeOf(api.post("/me", body));
+  await gate.reached(1);
+  body.destroy();
+  gate.open();
+
+  expect(await answer).toMatchObject({ isAxiosError: true, message: expect.stringContaining("destroyed") });
+  expect(ledger(server.log)).toStrictEqual(account({ attempts: 1, refreshes: 1 }));
 });
 
 test("replays what has no body", async () => {
@@ -184,7 +257,7 @@ test("takes what can only be piped, read or iterated for a stream", () => {
 
   expect(streams.map(isReplayable)).toStrictEqual([false, false, false]);
   expect([undefined, null, "", {}, new FormData()].map(isReplayable)).toStrictEqual(Array(5).fill(true));
-  expect(Buffer.isBuffer(snapshot(Buffer.from("a")))).toBe(true);
+  expect(Buffer.isBuffer(bodyOf(Buffer.from("a")).data)).toBe(true);
 });
 
 function changed(

@@ -1,7 +1,8 @@
-import { createClock, createServer, ledger } from "@freshtoken/testing";
+import { getEventListeners } from "node:events";
+import { createClock, createServer, ledger, settled } from "@freshtoken/testing";
 import axios, { type AxiosInstance } from "axios";
 import { describe, expect, test } from "vitest";
-import { account, adapters, outcomeOf, stage } from "./support.ts";
+import { account, adapters, outcomeOf, replayedOnce, stage } from "./support.ts";
 
 /** One way to cancel a request: its part of the config, and the act. */
 interface Way {
@@ -98,6 +99,20 @@ describe.each(adapters)("through the %s adapter", (adapter) => {
     expect(ledger(server.log)).toStrictEqual(account({ requests: 1, unanswered: 1 }));
   });
 
+  test.each(ways)("cancels a replay in flight by its $name", async ({ make }) => {
+    const { server, api } = await stage(adapter);
+    const { config, cancel } = make();
+    server.expire();
+    server.next("/me", {}, { hang: "before" });
+
+    const replayed = outcomeOf(api.get("/me", config));
+    await server.when((log) => ledger(log).requests === 2);
+    cancel();
+
+    expect(await replayed).toMatchObject({ name: "CanceledError", code: "ERR_CANCELED" });
+    expect(ledger(server.log)).toMatchObject({ attempts: 1, refreshes: 1, requests: 2, refusals: 1 });
+  });
+
   test.each(ways)("sends nothing that its $name has cancelled before", async ({ make }) => {
     const { server, api } = await stage(adapter);
     const { config, cancel } = make();
@@ -105,6 +120,40 @@ describe.each(adapters)("through the %s adapter", (adapter) => {
 
     expect(await outcomeOf(api.get("/me", config))).toMatchObject({ code: "ERR_CANCELED" });
     expect(ledger(server.log)).toStrictEqual(account({}));
+  });
+
+  test("cancels at once a request that its own transform aborts, where it would be held", async () => {
+    const { server, api } = await stage(adapter);
+    const gate = server.gate("token");
+    const controller = new AbortController();
+    const { token } = axios.CancelToken.source();
+    const transformRequest = () => controller.abort();
+    server.expire();
+
+    const refused = api.get("/refused");
+    await gate.reached(1);
+    const config = { signal: controller.signal, cancelToken: token, transformRequest };
+    const error = await outcomeOf(api.post("/me", "text", config));
+    gate.open();
+
+    expect(error).toMatchObject({ name: "CanceledError", code: "ERR_CANCELED" });
+    expect((await refused).status).toBe(200);
+    expect(ledger(server.log)).toStrictEqual(replayedOnce);
+  });
+
+  test("keeps no listener on a signal when its requests are settled", async () => {
+    const { server, api } = await stage(adapter);
+    const { signal } = new AbortController();
+    const { token } = axios.CancelToken.source();
+    server.expire();
+    server.next("/large", { alter: () => new Response(new Uint8Array(500_000), { status: 401 }) });
+
+    await Promise.all([api.get("/me", { signal }), api.get("/me", { signal, cancelToken: token })]);
+    const { data } = await api.get("/large", { signal, responseType: "stream" });
+    await new Response(data).arrayBuffer();
+    await settled();
+
+    expect(getEventListeners(signal, "abort")).toStrictEqual([]);
   });
 
   test("keeps no listener on a cancel token when its requests are settled", async () => {

@@ -127,6 +127,23 @@ describe.each(adapters)("through the %s adapter", (adapter) => {
   });
 });
 
+test.each(adapters)(
+  "says no token in what a stream fails with after its answer, through the %s adapter",
+  async (adapter) => {
+    const { server, api } = await stage(adapter, { server: createServer({ tokens: secretTokens }) });
+    server.next("/me", { alter: () => new Response(new Uint8Array(2000)) });
+
+    const { data } = await api.get("/me", { responseType: "stream", maxContentLength: 1000 });
+    const failed = await outcomeOf(new Response(data).arrayBuffer());
+
+    const { request: _, ...said } = failed as AxiosError;
+    expect(said).toMatchObject({ code: "ERR_BAD_RESPONSE", config: { url: "/me" } });
+    expect(inspect(said, { depth: 20 }) + JSON.stringify(failed)).not.toMatch(
+      /signature-of|c2lnbmF0|eyJhbGci/,
+    );
+  },
+);
+
 test("hides the cause from enumeration, as causes are", async () => {
   const { server, api } = await stage("http");
   server.withdraw();

@@ -1,5 +1,5 @@
 import { createClock, createServer, ledger } from "@freshtoken/testing";
-import axios, { type AxiosAdapter } from "axios";
+import axios, { type AxiosAdapter, type AxiosError } from "axios";
 import { describe, expect, test } from "vitest";
 import { account, adapters, arrivals, burst, outcomeOf, replayedOnce, stage, text } from "./support.ts";
 
@@ -108,6 +108,18 @@ export function describeAxios(version: string): void {
       expect(ledger(server.log)).toStrictEqual(account({ attempts: 1, requests: 1, refusals: 1 }));
     });
 
+    test("hands the caller's own config back with an error, and with one that it wraps", async () => {
+      const { server, api } = await stage(adapter);
+      server.always("/me", { refuse: true });
+
+      const error = (await outcomeOf(api.get("/me"))) as AxiosError;
+
+      const { config, response, cause } = error;
+      const configs = [response?.config, axios.isAxiosError(cause) ? cause.config : config];
+      expect(config?.headers.has("authorization")).toBe(false);
+      expect(configs.map((each) => each === config)).toStrictEqual([true, true]);
+    });
+
     test("rejects with an AxiosError and why, where the refresh fails", async () => {
       const { server, api } = await stage(adapter, { refreshAttempts: 1 });
       server.expire();
@@ -150,6 +162,25 @@ export function describeAxios(version: string): void {
         [1, '{"id":1,"name":"ü"}'],
       ]);
       expect(ledger(server.log)).toStrictEqual(replayedOnce);
+    });
+
+    test("rejects, past response interceptors, what may see the token but not over plain http", async () => {
+      const { server, api } = await stage(adapter, { origins: () => true });
+      const seen: unknown[] = [];
+      api.interceptors.response.use(null, (error) => {
+        seen.push(error);
+        throw error;
+      });
+
+      const error = await outcomeOf(api.get("http://api.example.test/me"));
+
+      expect(seen).toStrictEqual([error]);
+      expect(error).toStrictEqual(
+        new TypeError(
+          'The token is not sent to http://api.example.test over plain http: use https:, or list "http://api.example.test" in `origins`',
+        ),
+      );
+      expect(ledger(server.log)).toStrictEqual(account({}));
     });
 
     test("leaves no trace when it is detached", async () => {

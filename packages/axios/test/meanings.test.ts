@@ -78,6 +78,21 @@ describe.each(adapters)("through the %s adapter", (adapter) => {
     expect(seen).toStrictEqual(["Bearer a0", "Bearer a1"]);
   });
 
+  test("shows an adapter a config that has all that its own has, also what is hidden", async () => {
+    const { api } = await stage(adapter);
+    const members: PropertyKey[][] = [];
+    const own: AxiosAdapter = (config) => {
+      members.push(Reflect.ownKeys(config).filter((name) => name !== "data" && name !== "beforeRedirect"));
+      return axios.getAdapter(adapter)(config);
+    };
+
+    await api.get("/me", { adapter: own });
+    await outcomeOf(api.get("/me", { adapter: own, session: false }));
+
+    const [ours, bare] = members.map((names) => names.filter((name) => name !== "session"));
+    expect(ours).toStrictEqual(bare);
+  });
+
   test("sends through axios's own default adapter where a request names none", async () => {
     const { server, api } = await stage(adapter);
     server.expire();
