@@ -1,5 +1,6 @@
 import { setTimeout as delay } from "node:timers/promises";
 import type { Entry, Journal } from "./journal.ts";
+import type { Turn } from "./turns.ts";
 import type { Wire } from "./wire.ts";
 
 /** A hundred requests: most of them together, the others close behind. */
@@ -16,7 +17,8 @@ export interface Client {
   readonly name: string;
   readonly account: string;
   readonly api: string;
-  readonly fetch: (url: string) => Promise<Response>;
+  /** Those who take turns: the first request is the first one's, the next one the next one's. */
+  readonly turns: readonly Turn[];
   readonly wire: Wire;
   readonly journal: Journal;
 }
@@ -40,11 +42,15 @@ export const bursts: readonly Burst[] = [
   { title: "the token is about to expire, and the client cannot know", age: nearExpiry, isKnown: false },
 ];
 
-/** Sends the bursts, one after the other has been answered. */
+/**
+ * Sends the bursts, one after the other has been answered. What is not answered within `patience`, in ms since its burst
+ * began, counts as lost.
+ */
 export async function sendBursts(
   client: Client,
   plan: readonly Burst[],
   ended: (entry: Entry, burst: number) => void,
+  patience = 10_000,
 ): Promise<void> {
   const { wire, journal } = client;
   for (const [index, { title, age }] of plan.entries()) {
@@ -52,21 +58,22 @@ export async function sendBursts(
     // What is said now is what the client knows in the next burst.
     wire.tellsExpiry = plan[index + 1]?.isKnown ?? true;
     const entry = journal.begin(title);
-    await Promise.all(Array.from({ length: size }, (_, number) => ask(client, index, number)));
+    const patienceEnds = delay<false>(patience, false, { ref: false });
+    await Promise.all(
+      Array.from({ length: size }, (_, number) => ask(client, pathOf(index, number), number, patienceEnds)),
+    );
     ended(entry, index);
   }
 }
 
-async function ask({ api, account, fetch, wire, journal }: Client, burst: number, number: number) {
+async function ask(client: Client, path: string, number: number, patienceEnds: Promise<false>) {
+  const { api, account, turns, wire, journal } = client;
+  const { transport, get } = turns[number % turns.length] as Turn;
   await delay(Math.max(0, Math.ceil((number + 1 - together) / wave)) * pause);
-  const path = pathOf(burst, number);
   const start = performance.now();
-  const answering = isAnswered(fetch(api + path), { account, path });
-  // Who may leave, leaves before the call returns.
-  const isHeld = wire.sentAt(api + path) === undefined;
-  const what = (await answering) ? "answered" : "lost";
-  if (isHeld) journal.note("held", start, wire.sentAt(api + path));
-  journal.note(what, start);
+  wire.made(api + path);
+  const isAnswered = await Promise.race([answers(get(path), { account, path }), patienceEnds]);
+  journal.note(isAnswered ? "answered" : "lost", start, transport);
 }
 
 // Every fifth takes its time before the server looks at the token: its 401 comes late.
@@ -75,14 +82,10 @@ function pathOf(burst: number, number: number): string {
   return number % 5 === 4 ? `/late?ms=${14 * (number + 1)}&${request}` : `/me?${request}`;
 }
 
-async function isAnswered(
-  answering: Promise<Response>,
-  expected: { account: string; path: string },
-): Promise<boolean> {
+async function answers(answering: Promise<unknown>, expected: { account: string; path: string }) {
   try {
-    const response = await answering;
-    const { account, path } = (await response.json()) as Record<string, unknown>;
-    return response.ok && account === expected.account && path === expected.path;
+    const { account, path } = (await answering) as Record<string, unknown>;
+    return account === expected.account && path === expected.path;
   } catch {
     return false;
   }

@@ -1,10 +1,11 @@
 import { setTimeout as delay } from "node:timers/promises";
 import type { AuthorizationServer } from "@freshtoken/authorization-server";
-import { type Burst, type Client, sendBursts } from "./bursts.ts";
-import { byHand, freshtoken } from "./clients.ts";
+import { type Burst, sendBursts } from "./bursts.ts";
+import { clients } from "./clients.ts";
 import { type Figures, figuresOf } from "./figures.ts";
 import { count, type Entry } from "./journal.ts";
 import { showProgress } from "./progress.ts";
+import { watchRejections } from "./rejections.ts";
 
 /** One client's bursts: what was seen of each, and what came of them all. */
 export interface Run {
@@ -13,30 +14,35 @@ export interface Run {
   readonly figures: Figures;
 }
 
-/** Sends the same bursts through Freshtoken and through the wrapper written by hand, each with a sign-in of its own. */
-export async function compare(server: AuthorizationServer, plan: readonly Burst[]): Promise<[Run, Run]> {
-  const progress = showProgress("sending a burst whenever the token expires");
+// Apart, so that none of them queues behind another's hundred requests.
+const apart = 600;
 
-  async function run(connecting: Promise<Client>): Promise<Run> {
-    const client = await connecting;
+/** Sends the same bursts through every client, each with a sign-in of its own. */
+export async function compare(server: AuthorizationServer, plan: readonly Burst[]): Promise<readonly Run[]> {
+  const progress = showProgress("sending a burst whenever the token expires");
+  const rejections = watchRejections();
+
+  async function run(connect: (typeof clients)[number], index: number): Promise<Run> {
+    await delay(index * apart);
+    const client = await connect(server);
     const { name, journal } = client;
-    await sendBursts(client, plan, (entry, burst) =>
-      progress.say(`burst ${burst + 1} of ${plan.length}  ${name.padEnd(10)}  ${summary(entry)}`),
-    );
+    const tell = (entry: Entry, burst: number) =>
+      progress.say(`burst ${burst + 1} of ${plan.length}  ${name.padEnd(18)}  ${summary(entry)}`);
+    await rejections.of(journal, () => sendBursts(client, plan, tell));
     return { name, entries: journal.entries, figures: figuresOf(client, server.ledger) };
   }
 
   try {
-    // Not at the same time, so that neither queues behind the other's hundred requests.
-    return await Promise.all([run(freshtoken(server)), delay(1500).then(() => run(byHand(server)))]);
+    return await Promise.all(clients.map(run));
   } finally {
+    rejections.end();
     progress.end();
   }
 }
 
 function summary(entry: Entry): string {
   const answered = `${String(count([entry], "answered")).padStart(3)} answered`;
-  const others = (["held", "refused", "replayed", "lost"] as const)
+  const others = (["held", "refused", "lost"] as const)
     .map((what) => [what, count([entry], what)] as const)
     .filter(([, number]) => number > 0)
     .map(([what, number]) => `${number} ${what}`);

@@ -8,7 +8,7 @@ export function showProgress(waiting: string): Progress {
   const start = performance.now();
   const { stdout } = process;
   const clear = stdout.isTTY ? "\r\x1b[2K" : "";
-  const seconds = () => `${((performance.now() - start) / 1000).toFixed(1).padStart(6)} s  `;
+  const seconds = () => `${((performance.now() - start) / 1000).toFixed(1).padStart(5)} s  `;
   const draw = () => void (stdout.isTTY && stdout.write(`${clear}${seconds()}${waiting} …`));
   const timer = setInterval(draw, 100);
   process.once("exit", end);

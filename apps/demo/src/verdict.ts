@@ -1,15 +1,29 @@
 import type { Figures } from "./figures.ts";
 
-type Judged = Pick<Figures, "requests" | "answered" | "reused">;
+type Judged = Pick<Figures, "requests" | "answered" | "refreshes" | "reused" | "unhandled">;
 
-/** Tells whether every request was answered, and the authorization server saw no refresh token twice. */
-export function isFlawless({ requests, answered, reused }: Judged): boolean {
-  return requests > 0 && answered === requests && reused === 0;
+/**
+ * Tells whether every request was answered, with as many refreshes as tokens expired, no refresh token was seen twice,
+ * and no rejection was left unhandled.
+ */
+export function isFlawless(
+  { requests, answered, refreshes, reused, unhandled }: Judged,
+  expiries: number,
+): boolean {
+  const isAnswered = requests > 0 && answered === requests;
+  return isAnswered && refreshes === expiries && reused === 0 && unhandled === 0;
 }
 
-/** Says so in words, or what is wrong. */
-export function verdict({ requests, answered, reused }: Judged): string {
+/** Says in words what came of the requests. */
+export function verdict({ requests, answered, refreshes, reused }: Judged, expiries: number): string {
   const lost = requests - answered;
-  const answers = lost === 0 ? "Every request was answered" : `Lost ${lost} of ${requests} requests`;
-  return `${answers}; the server saw ${reused === 0 ? "no refresh token" : `${reused} of the refresh tokens`} twice.`;
+  return [
+    lost === 0 ? `All ${requests} answered` : `Lost ${lost} of ${requests}`,
+    `${plural(refreshes, "refresh", "refreshes")} for ${plural(expiries, "expiry", "expiries")}`,
+    `${reused === 0 ? "no refresh token" : plural(reused, "refresh token", "refresh tokens")} seen twice.`,
+  ].join("; ");
+}
+
+function plural(number: number, one: string, many: string): string {
+  return `${number} ${number === 1 ? one : many}`;
 }

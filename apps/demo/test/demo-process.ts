@@ -29,22 +29,23 @@ export function portsOf(out: string): number[] {
   return Array.from(out.matchAll(/http:\/\/127\.0\.0\.1:(\d+)/g), ([, port]) => Number(port));
 }
 
-/** Reads the table: what each row says of Freshtoken, and of the wrapper written by hand. */
-export function readTable(out: string): Record<string, readonly [string, string]> {
-  const [, table = ""] = out.split(/^ +Freshtoken +by hand$/m);
-  const rows = table.matchAll(/^ +(\S.*?) {2,}(\d\S*(?: s)?) {2,}(\d\S*(?: s)?)$/gm);
-  return Object.fromEntries(
-    Array.from(rows, ([, row = "", ours = "", theirs = ""]) => [row, [ours, theirs]]),
-  );
+/** Whose bursts the demo compares. */
+const names = ["Freshtoken", "by hand", "interceptor", "axios-auth-refresh"] as const;
+
+/** Reads the table: what each row says of each client. */
+export function readTable(out: string): Record<string, readonly string[]> {
+  const [, table = ""] = out.split(new RegExp(`^ +${names.join(" +")}$`, "m"));
+  const rows = table.matchAll(/^ +(\S.*?) {2,}((?:\d.*|–.*))$/gm);
+  return Object.fromEntries(Array.from(rows, ([, row = "", cells = ""]) => [row, cells.split(/ {2,}/)]));
 }
 
-/** Adds up what the timeline draws, over all bursts, of Freshtoken and of the wrapper written by hand. */
-export function readTimeline(out: string, what: string): readonly [string, string] {
-  const [, ...lanes] = out.split(/^(?= {2}(?:Freshtoken|by hand)$)/m);
+/** Adds up what the timeline draws of each client, over all bursts. */
+export function readTimeline(out: string, what: string): readonly string[] {
+  const [, ...lanes] = out.split(new RegExp(`^(?= {2}(?:${names.join("|")})$)`, "m"));
   const sum = (name: string) =>
     lanes
       .filter((lane) => lane.startsWith(`  ${name}\n`))
       .map((lane) => Number(new RegExp(`^ {4}${what} .*?(\\d+)$`, "m").exec(lane)?.[1] ?? 0))
       .reduce((total, number) => total + number, 0);
-  return [String(sum("Freshtoken")), String(sum("by hand"))];
+  return names.map((name) => String(sum(name)));
 }
