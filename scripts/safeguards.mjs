@@ -57,7 +57,7 @@ function outcomes(copy, files, titles) {
     title.replace(/[\\^$.*+?()[\]{}|]/g, "\\$&").replaceAll(" ", "(?: > | )"),
   );
   const vitest = resolve("node_modules/vitest/vitest.mjs");
-  const options = ["--reporter=json", `--outputFile=${report}`, "--testTimeout=3000"];
+  const options = ["--project=node", "--reporter=json", `--outputFile=${report}`, "--testTimeout=3000"];
   const args = [vitest, "run", ...options, `--testNamePattern=(?:${patterns.join("|")})$`, ...files];
   rmSync(report, { force: true });
   const child = spawn(process.execPath, args, { cwd: copy, stdio: "ignore", detached: true });

@@ -45,7 +45,8 @@ const documented = {
     "settled",
     "story",
   ],
-  "@freshtoken/testing/node": ["listen"],
+  "@freshtoken/testing/contract": ["adapterContract"],
+  "@freshtoken/testing/node": ["host", "listen"],
 };
 
 const wanted = ["dist/index.js", "dist/index.d.ts", "package.json", "README.md", "LICENSE"];
@@ -116,11 +117,12 @@ function surface(entry) {
     .map(({ load, found }) => `${load}("${entry}") gives ${found}, documented is ${names}`);
 }
 
-// The clients that a package adapts are the user's own.
-function linkPeers({ name, peerDependencies = {} }) {
-  for (const peer of Object.keys(peerDependencies)) {
-    const installed = resolve("packages", basename(name), "node_modules", peer);
-    symlinkSync(realpathSync(installed), join(folder, "node_modules", peer), "junction");
+// What is not ours: the clients that a package adapts, the libraries that it stands on.
+function linkOthers({ name, dependencies = {}, peerDependencies = {} }) {
+  const others = Object.keys({ ...dependencies, ...peerDependencies });
+  for (const other of others.filter((name) => !name.startsWith("@freshtoken/"))) {
+    const installed = resolve("packages", basename(name), "node_modules", other);
+    symlinkSync(realpathSync(installed), join(folder, "node_modules", other), "junction");
   }
 }
 
@@ -131,7 +133,7 @@ for (const tarball of pack()) {
   const home = join(folder, "node_modules", manifest.name);
   mkdirSync(home, { recursive: true });
   tar("-xzf", tarball, "-C", home, "--strip-components=1");
-  linkPeers(manifest);
+  linkOthers(manifest);
 
   entries.push(...Object.keys(manifest.exports).map((path) => join(manifest.name, path)));
   const found = [...contents(tarball), ...(await shape(tarball)), ...(await types(tarball))];

@@ -1,7 +1,7 @@
 // Everything that must hold, one line a step; the last line counts the tests.
 //   pnpm test [vitest filters]
 import { spawn } from "node:child_process";
-import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { existsSync, globSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 
@@ -64,15 +64,21 @@ function outcomes({ status, name, message, assertionResults: tests }) {
 const failures = [];
 for (const step of steps) if (!(await take(step))) failures.push(step[0]);
 
-const tests = existsSync(report)
-  ? JSON.parse(readFileSync(report, "utf8")).testResults.flatMap(outcomes)
-  : [];
+const results = existsSync(report) ? JSON.parse(readFileSync(report, "utf8")).testResults : [];
+const tests = results.flatMap(outcomes);
 const passed = tests.filter(({ status }) => status === "passed").length;
-const skipped = tests.filter(({ status }) => status !== "passed" && status !== "failed");
-// In CI nothing excuses a skip: the machine was to bring what the test wants.
-const failed = tests.length - passed - (process.env.CI === "true" ? 0 : skipped.length);
+const skipped = tests
+  .filter(({ status }) => status !== "passed" && status !== "failed")
+  .map(({ title }) => title);
+// Without Chromium the tests that run in pages are left out.
+const pages = filters.length === 0 ? globSync("packages/*/test/**/*.browser.test.ts") : [];
+const left = pages.filter((page) => !results.some(({ name }) => name.endsWith(page)));
+// In CI nothing excuses what did not run: the machine was to bring what the test wants.
+const isCI = process.env.CI === "true";
+const failed = tests.length - passed + (isCI ? left.length : -skipped.length);
 
-for (const { title } of skipped) console.log(`skipped: ${title}`);
+for (const title of skipped) console.log(`skipped: ${title}`);
+for (const page of left) console.log(`not run, for want of Chromium: ${page}`);
 if (failures.length > 0) console.log(`failed: ${failures.join(", ")}`);
 if (tests.length === 0) console.log("no test was executed");
 process.exitCode = failures.length > 0 || failed > 0 || passed === 0 ? 1 : 0;

@@ -1,4 +1,4 @@
-import { readdirSync, readFileSync } from "node:fs";
+import { readFileSync } from "node:fs";
 import { request } from "node:http";
 import { connect } from "node:net";
 import { expect, test } from "vitest";
@@ -246,17 +246,24 @@ function corsFields({ headers }: Response): Record<string, string> {
   return Object.fromEntries([...headers].filter(([name]) => name.startsWith("access-control-")));
 }
 
-test("imports no module of Node, nor any test runner, into the main entry", () => {
+test.each([
+  ["the main entry", "index.ts", []],
+  ["the contract", "contract/index.ts", ["@freshtoken/core", "chai"]],
+])("imports no module of Node, nor any test runner, into %s", (_, entry, packages) => {
   const source = new URL("../src/", import.meta.url);
-  const files = readdirSync(source).filter((file) => file !== "node.ts");
 
-  const imported = files.flatMap((file) =>
-    [...readFileSync(new URL(file, source), "utf8").matchAll(/^(?:im|ex)port [^;]*from "(.+)"/gm)].map(
-      (match) => match[1],
-    ),
-  );
+  const imported = importedFrom(new URL(entry, source));
 
-  expect(
-    imported.filter((name) => !/^\.\/[\w-]+\.ts$/.test(name ?? "") || name === "./node.ts"),
-  ).toStrictEqual([]);
+  expect([...imported].filter((name) => !name.startsWith(source.href)).sort()).toStrictEqual(packages);
 });
+
+/** Everything that a module imports, and what that imports: files as URLs, all else by name. */
+function importedFrom(module: URL, seen = new Set<string>()): Set<string> {
+  for (const [, name = ""] of readFileSync(module, "utf8").matchAll(/^(?:im|ex)port [^;]*from "(.+)"/gm)) {
+    const file = name.startsWith(".") ? new URL(name, module) : undefined;
+    if (seen.has(file?.href ?? name)) continue;
+    seen.add(file?.href ?? name);
+    if (file) importedFrom(file, seen);
+  }
+  return seen;
+}

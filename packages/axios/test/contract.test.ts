@@ -1,0 +1,4 @@
+import axios from "axios";
+import { describeContract } from "./contract-in-node.ts";
+
+describeContract(axios.VERSION);
