@@ -1,56 +1,15 @@
 // Takes every safeguard out of the sources, one at a time, and demands that the title which states it turns red.
 //   pnpm safeguards [rule or word]
-import { execFileSync, spawn } from "node:child_process";
-import {
-  cpSync,
-  existsSync,
-  mkdirSync,
-  mkdtempSync,
-  readdirSync,
-  readFileSync,
-  realpathSync,
-  rmSync,
-  symlinkSync,
-  writeFileSync,
-} from "node:fs";
-import { tmpdir } from "node:os";
+import { existsSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { join, resolve } from "node:path";
+import { copyTree, patch, runIn } from "./scratch.mjs";
 
 const RULES = 22;
 const DEADLINE = 60_000;
 const [wanted] = process.argv.slice(2).filter((argument) => argument !== "--");
-const temporary = mkdtempSync(join(realpathSync(tmpdir()), "freshtoken-safeguards-"));
-const children = new Set();
-
-// Each in a process group of its own, so that a worker that spins ends with it.
-function stop({ pid }) {
-  try {
-    process.kill(-pid, "SIGKILL");
-  } catch {}
-}
-
-process.on("exit", () => {
-  children.forEach(stop);
-  rmSync(temporary, { recursive: true, force: true, maxRetries: 5 });
-});
-for (const signal of ["SIGINT", "SIGTERM"]) process.on(signal, () => process.exit(1));
-
-// The links in packages/*/node_modules are relative: in the copy they lead to the packages of the copy.
-function copyTree(name) {
-  const copy = join(temporary, name);
-  const listed = execFileSync("git", ["ls-files", "-z", "--cached", "--others", "--exclude-standard"]);
-  const present = String(listed).split("\0").filter(existsSync);
-  for (const path of present) cpSync(path, join(copy, path));
-  for (const folder of readdirSync("packages").map((path) => `packages/${path}/node_modules`))
-    if (existsSync(folder)) cpSync(folder, join(copy, folder), { recursive: true, verbatimSymlinks: true });
-  mkdirSync(join(copy, "node_modules"));
-  const linked = readdirSync("node_modules").filter((path) => path === ".pnpm" || !path.startsWith("."));
-  for (const path of linked) symlinkSync(resolve("node_modules", path), join(copy, "node_modules", path));
-  return copy;
-}
 
 // Runs only the tests with these titles. Returns a map of their titles to how they ended.
-function outcomes(copy, files, titles) {
+async function outcomes(copy, files, titles) {
   const report = join(copy, "report.json");
   // vitest matches a pattern against names that are joined by " > ", and reports them joined by spaces.
   const patterns = titles.map((title) =>
@@ -58,36 +17,25 @@ function outcomes(copy, files, titles) {
   );
   const vitest = resolve("node_modules/vitest/vitest.mjs");
   const options = ["--project=node", "--reporter=json", `--outputFile=${report}`, "--testTimeout=3000"];
-  const args = [vitest, "run", ...options, `--testNamePattern=(?:${patterns.join("|")})$`, ...files];
   rmSync(report, { force: true });
-  const child = spawn(process.execPath, args, { cwd: copy, stdio: "ignore", detached: true });
-  children.add(child);
-  const timer = setTimeout(stop, DEADLINE, child);
-  return new Promise((done) => {
-    child.on("close", () => {
-      clearTimeout(timer);
-      children.delete(child);
-      const results = existsSync(report) ? JSON.parse(readFileSync(report, "utf8")).testResults : [];
-      const ended = new Map();
-      // Rows of a table may share a title: one that failed counts.
-      for (const { fullName, status } of results.flatMap((result) => result.assertionResults))
-        if (ended.get(fullName) !== "failed") ended.set(fullName, status);
-      done(ended);
-    });
-  });
+  const pattern = `--testNamePattern=(?:${patterns.join("|")})$`;
+  await runIn(copy, [vitest, "run", ...options, pattern, ...files], DEADLINE);
+  const results = existsSync(report) ? JSON.parse(readFileSync(report, "utf8")).testResults : [];
+  const ended = new Map();
+  // Rows of a table may share a title: one that failed counts.
+  for (const { fullName, status } of results.flatMap((result) => result.assertionResults))
+    if (ended.get(fullName) !== "failed") ended.set(fullName, status);
+  return ended;
 }
 
 // Takes one safeguard out. Returns why it does not count as caught; undefined: it does.
 async function complaint({ file, find, replace, test, title }, copy, unmutated) {
-  const path = join(copy, file);
-  const source = existsSync(path) ? readFileSync(path, "utf8") : "";
-  const parts = source.split(find);
-  if (parts.length !== 2) return `its source is there ${parts.length - 1} times in ${file}`;
   const before = unmutated.get(title) ?? "missing";
   if (before !== "passed") return `in ${test}, with nothing taken out, ${before}: "${title}"`;
-  writeFileSync(path, parts.join(replace));
+  const undo = patch(copy, { file, find, replace });
+  if (!undo) return `its source is not there once in ${file}`;
   const after = (await outcomes(copy, [test], [title])).get(title);
-  writeFileSync(path, source);
+  undo();
   if (after !== "failed") return `${test} ${after ? "still passes" : "did not come to"} "${title}"`;
 }
 
