@@ -52,6 +52,7 @@ export const defects: readonly Defect[] = [
     titles: [
       "answers a burst of 100 at an expiry that nobody knew of with one refresh",
       "answers 300 requests over 10 expiries with 10 refreshes, whenever each expiry comes",
+      "refreshes once, at whatever microtask after the save the next request is made",
     ],
   },
   {

@@ -1,8 +1,14 @@
+import { memoryStore, type SessionStore } from "@freshtoken/core";
 import { assert } from "chai";
 import { type Case, outcomeOf } from "./case.ts";
 import { HOUR, hourly } from "./stage.ts";
+import type { ContractAnswer } from "./subject.ts";
 
 const okay = (count: number) => Array<number>(count).fill(200);
+
+async function microtasks(count: number): Promise<void> {
+  for (let turn = 0; turn < count; turn += 1) await undefined;
+}
 
 /** One refresh, however many requests, and whenever they come. */
 export const expiry: readonly Case[] = [
@@ -163,6 +169,33 @@ export const expiry: readonly Case[] = [
       const { refusals = 0, requests = 0, ...rest } = await ledger();
       assert.deepEqual(rest, { signIns: 1, attempts: 10, refreshes: 10, answers: 300 });
       assert.equal(requests - refusals, 300);
+    },
+  },
+  {
+    title: "refreshes once, at whatever microtask after the save the next request is made",
+    async run(open) {
+      const next: Promise<ContractAnswer>[] = [];
+      let depth = -1;
+      const makeNext = () => next.push(stage.send(`/next/${depth}`));
+      const { load, save } = memoryStore();
+      const store: SessionStore = {
+        load,
+        save(...written) {
+          if (depth >= 0) void microtasks(depth).then(makeNext);
+          return save(...written);
+        },
+      };
+      const stage = await open({ store, refusalLimit: false });
+
+      for (depth = 0; depth < 16; depth += 1) {
+        await stage.server.expire();
+        assert.equal((await stage.send(`/first/${depth}`)).status, 200);
+        assert.equal((await next[depth])?.status, 200);
+      }
+
+      const { refusals = 0, requests = 0, ...rest } = await stage.ledger();
+      assert.deepEqual(rest, { signIns: 1, attempts: 16, refreshes: 16, answers: 32 });
+      assert.deepEqual([refusals, requests], [16, 48]);
     },
   },
   {
