@@ -31,13 +31,16 @@ process.on("exit", () => {
 });
 for (const signal of ["SIGINT", "SIGTERM"]) process.on(signal, () => process.exit(1));
 
-// The links in packages/*/node_modules are relative: in the copy they lead to the packages of the copy.
+// The links in the members' node_modules are relative: in the copy they lead to the members of the copy.
 export function copyTree(name) {
   const copy = join(temporary, name);
   const listed = execFileSync("git", ["ls-files", "-z", "--cached", "--others", "--exclude-standard"]);
   const present = String(listed).split("\0").filter(existsSync);
   for (const path of present) cpSync(path, join(copy, path));
-  for (const folder of readdirSync("packages").map((path) => `packages/${path}/node_modules`))
+  const members = ["packages", "apps"].flatMap((parent) =>
+    readdirSync(parent).map((name) => join(parent, name)),
+  );
+  for (const folder of members.map((member) => join(member, "node_modules")))
     if (existsSync(folder)) cpSync(folder, join(copy, folder), { recursive: true, verbatimSymlinks: true });
   mkdirSync(join(copy, "node_modules"));
   const linked = readdirSync("node_modules").filter((path) => path === ".pnpm" || !path.startsWith("."));

@@ -34,6 +34,13 @@ const shapes = [
     row: "@freshtoken/ky",
   },
   {
+    name: "oauth, without core",
+    code: 'export { createOAuth } from "@freshtoken/oauth"',
+    external: ["@freshtoken/core"],
+    limit: 8_000,
+    row: "@freshtoken/oauth",
+  },
+  {
     name: "core and fetch",
     code: 'export { createSession } from "@freshtoken/core"; export { sessionFetch } from "@freshtoken/fetch"',
     limit: 12_500,

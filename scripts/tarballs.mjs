@@ -34,6 +34,15 @@ const documented = {
   ],
   "@freshtoken/fetch": ["sendThrough", "sessionFetch"],
   "@freshtoken/ky": ["sessionHooks"],
+  "@freshtoken/oauth": [
+    "ClientSecretBasic",
+    "ClientSecretPost",
+    "None",
+    "OAuthError",
+    "PrivateKeyJwt",
+    "TlsClientAuth",
+    "createOAuth",
+  ],
   "@freshtoken/testing": [
     "createClock",
     "createGate",
@@ -44,6 +53,7 @@ const documented = {
     "secretTokens",
     "settled",
     "story",
+    "violationsIn",
   ],
   "@freshtoken/testing/contract": ["adapterContract"],
   "@freshtoken/testing/node": ["host", "listen"],

@@ -4,4 +4,4 @@ export {
   type AuthorizationServerOptions,
   startAuthorizationServer,
 } from "./server.ts";
-export { type SignInOptions, type SignInServer, signIn } from "./sign-in.ts";
+export { follow, type SignInOptions, type SignInServer, signIn } from "./sign-in.ts";

@@ -6,6 +6,7 @@ export type Introspect = (token: string, signal: AbortSignal) => Promise<string 
 interface IntrospectionResponse {
   readonly active: boolean;
   readonly sub?: string;
+  readonly client_id?: string;
   readonly token_type?: string;
 }
 
@@ -28,7 +29,7 @@ export function createIntrospect(endpoint: string, client: ConfidentialClient): 
   };
 }
 
-// A refresh token is active too, but it has no token_type and opens no API.
-function accountOf({ active, sub, token_type }: IntrospectionResponse): string | null {
-  return active && token_type === "Bearer" ? (sub ?? null) : null;
+// A refresh token is active too, but it has no token_type and opens no API. A service's token stands for its client.
+function accountOf({ active, sub, client_id, token_type }: IntrospectionResponse): string | null {
+  return active && token_type === "Bearer" ? (sub ?? client_id ?? null) : null;
 }

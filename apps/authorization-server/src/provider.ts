@@ -13,6 +13,8 @@ export interface ProviderOptions {
   readonly apiClient: ConfidentialClient;
   /** Seconds. */
   readonly accessTokenLifetime: number;
+  /** Clients besides those of `clients.ts`. */
+  readonly clients: readonly Readonly<Record<string, unknown>>[];
 }
 
 /** Creates the OpenID provider, all of it in memory: its keys and records are gone when it is. */
@@ -25,10 +27,14 @@ export function createProvider(options: ProviderOptions): Provider {
 }
 
 // Whatever is left out here the provider fills in with a default, and says so on the console.
-function configuration({ apiClient, accessTokenLifetime }: ProviderOptions): Record<string, unknown> {
+function configuration({
+  apiClient,
+  accessTokenLifetime,
+  clients,
+}: ProviderOptions): Record<string, unknown> {
   return {
     adapter: () => createRecords(),
-    clients: clientMetadata(apiClient),
+    clients: [...clientMetadata(apiClient), ...clients],
     jwks: { keys: [signingKey()] },
     cookies: { keys: [randomBytes(32).toString("base64url")] },
     scopes: ["openid", "offline_access", "api"],
@@ -42,6 +48,7 @@ function configuration({ apiClient, accessTokenLifetime }: ProviderOptions): Rec
     ttl: {
       AccessToken: accessTokenLifetime,
       AuthorizationCode: 60,
+      ClientCredentials: accessTokenLifetime,
       Grant: day,
       IdToken: hour,
       Interaction: hour,
@@ -50,6 +57,7 @@ function configuration({ apiClient, accessTokenLifetime }: ProviderOptions): Rec
     },
     features: {
       devInteractions: { enabled: false },
+      clientCredentials: { enabled: true },
       resourceIndicators: { enabled: false },
       introspection: { enabled: true, allowedPolicy: isClient(apiClient.clientId) },
       revocation: { enabled: true, allowedPolicy: ownsToken },

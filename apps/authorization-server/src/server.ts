@@ -3,7 +3,7 @@ import { clientId, createApiClient, redirectUri } from "./clients.ts";
 import { createIntrospect } from "./introspection.ts";
 import { keepLedger, type Ledger } from "./ledger.ts";
 import { type Listener, listen } from "./listener.ts";
-import { createProvider } from "./provider.ts";
+import { createProvider, type ProviderOptions } from "./provider.ts";
 
 export interface AuthorizationServerOptions {
   /** The loopback port of the authorization server. @default a free one */
@@ -17,6 +17,12 @@ export interface AuthorizationServerOptions {
    * @default 5
    */
   readonly accessTokenLifetime?: number;
+  /**
+   * Further clients, as the provider's metadata has them (RFC 7591 §2): confidential ones, services.
+   *
+   * @default none
+   */
+  readonly clients?: readonly Readonly<Record<string, unknown>>[];
 }
 
 /** A running authorization server and, on an origin of its own, the API that it guards. */
@@ -48,10 +54,11 @@ export async function startAuthorizationServer({
   port = 0,
   apiPort = 0,
   accessTokenLifetime = 5,
+  clients = [],
 }: AuthorizationServerOptions = {}): Promise<AuthorizationServer> {
   checkLifetime(accessTokenLifetime);
   const [authorization, api] = await listenTwice(port, apiPort);
-  const ledger = connect(authorization, api, accessTokenLifetime);
+  const ledger = connect(authorization, api, { accessTokenLifetime, clients });
 
   let closing: Promise<unknown> | undefined;
   async function close(): Promise<void> {
@@ -80,10 +87,14 @@ async function listenTwice(port: number, apiPort: number): Promise<[Listener, Li
   }
 }
 
-function connect(authorization: Listener, api: Listener, accessTokenLifetime: number): Ledger {
+function connect(
+  authorization: Listener,
+  api: Listener,
+  options: Pick<ProviderOptions, "accessTokenLifetime" | "clients">,
+): Ledger {
   const issuer = authorization.origin;
   const apiClient = createApiClient();
-  const provider = createProvider({ issuer, apiClient, accessTokenLifetime });
+  const provider = createProvider({ issuer, apiClient, ...options });
   const ledger = keepLedger(provider);
   authorization.server.on("request", provider.callback());
   api.server.on(

@@ -64,8 +64,15 @@ async function discover(issuer: string): Promise<oauth.AuthorizationServer> {
   return oauth.processDiscoveryResponse(identifier, response);
 }
 
-// What a browser does between the authorization endpoint and the client: follow redirects and keep cookies.
-async function follow(start: URL, redirectUri: string, cookies: Map<string, string>): Promise<URL> {
+/**
+ * Does what a browser does between the authorization endpoint and the client: follows redirects and keeps cookies.
+ * Answers with the address that it came back to.
+ */
+export async function follow(
+  start: URL,
+  redirectUri: string,
+  cookies: Map<string, string> = new Map(),
+): Promise<URL> {
   let url = start;
   while (!url.href.startsWith(`${redirectUri}?`)) {
     const cookie = Array.from(cookies, ([name, value]) => `${name}=${value}`).join("; ");

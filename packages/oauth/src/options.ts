@@ -1,0 +1,111 @@
+import {
+  type AuthorizationServer,
+  allowInsecureRequests,
+  type Client,
+  type ClientAuth,
+  customFetch,
+  None,
+} from "oauth4webapi";
+import { isLoopback, isSecure, parse } from "./address.ts";
+
+export interface OAuthOptions {
+  /** The issuer identifier of the authorization server. An `http:` one only on loopback. */
+  issuer: string;
+  /** What the server calls this application. */
+  clientId: string;
+  /** Where the server sends the browser after a sign-in. Needed to sign in. */
+  redirectUri?: string | undefined;
+  /**
+   * What to ask for, for example `"openid offline_access"`. With `openid`, a sign-in demands an ID token.
+   * A refresh never sends it. Absent: the server's default.
+   */
+  scope?: string | undefined;
+  /**
+   * The APIs that the tokens are for, as absolute URIs.
+   * @see https://www.rfc-editor.org/rfc/rfc8707
+   */
+  resource?: string | readonly string[] | undefined;
+  /**
+   * How the client authenticates: `ClientSecretBasic(secret)`, `PrivateKeyJwt(key)`, … A secret has no place in
+   * a browser. @default None()
+   */
+  clientAuthentication?: ClientAuth | undefined;
+  /** What else is known of the client: a clock tolerance, or that the mTLS aliases of endpoints are to be used. */
+  client?: Partial<Client> | undefined;
+  /**
+   * The server's metadata, instead of discovery.
+   * @see https://www.rfc-editor.org/rfc/rfc8414#section-2
+   */
+  server?: Partial<AuthorizationServer> | undefined;
+  /** The fetch underneath: one with a client certificate, for instance. @default the platform's */
+  fetch?: typeof fetch | undefined;
+}
+
+/** The options, as the requests want them. */
+export interface Settings extends Pick<OAuthOptions, "issuer" | "redirectUri" | "scope"> {
+  readonly client: Client;
+  readonly clientAuthentication: ClientAuth;
+  /** As parameters of a request. */
+  readonly resource: [name: "resource", uri: string][];
+  readonly server: AuthorizationServer | undefined;
+  readonly http: Http;
+}
+
+// As long as an attempt of a session may take. A refresh brings the signal of its own attempt.
+const DEADLINE = 10_000;
+
+interface Http {
+  readonly [customFetch]: (url: string, init: object) => Promise<Response>;
+  readonly [allowInsecureRequests]: boolean;
+  readonly signal: () => AbortSignal;
+}
+
+/** Checks the options and completes them. Throws a TypeError that names the option and what arrived. */
+export function settingsOf(options: OAuthOptions): Settings {
+  for (const [name, is, allows] of RULES) {
+    const value = Object(options)[name];
+    // Of what arrived, a secret in the wrong place perhaps, nothing is shown but an origin.
+    const arrived = parse(value)?.origin ?? typeof value;
+    if (!allows(value)) throw new TypeError(`\`${name}\` is ${is}, not ${arrived}`);
+  }
+  const { issuer, clientId, client, resource = [], clientAuthentication = None(), server } = options;
+  return {
+    ...options,
+    client: { ...client, client_id: clientId },
+    clientAuthentication,
+    resource: [resource].flat().map((uri) => ["resource", uri]),
+    server: server && { ...server, issuer },
+    http: {
+      [customFetch]: uncached(options.fetch),
+      [allowInsecureRequests]: isLoopback(new URL(issuer)),
+      signal: () => AbortSignal.timeout(DEADLINE),
+    },
+  };
+}
+
+type Rule = readonly [name: keyof OAuthOptions, is: string, allows: (value: unknown) => unknown];
+
+const RULES: readonly Rule[] = [
+  ["issuer", "an https: URL, or an http: one on loopback", isSecure],
+  ["clientId", "a text", (value) => value && typeof value === "string"],
+  ["redirectUri", "an absolute URL", (value) => value === undefined || parse(value)],
+  [
+    "resource",
+    "absolute, and without a fragment",
+    (value = []) => [value].flat().every((uri) => parse(uri)?.href.includes("#") === false),
+  ],
+  ["clientAuthentication", "a function", isFunction],
+  ["fetch", "a function", isFunction],
+];
+
+function isFunction(value: unknown): boolean {
+  return value === undefined || typeof value === "function";
+}
+
+function uncached(given: typeof fetch | undefined): Http[typeof customFetch] {
+  return async (url, init) => {
+    const response = await (given ?? fetch)(url, { ...init, cache: "no-store" });
+    // A browser shows nothing of a redirect that it does not follow.
+    return response.type === "opaqueredirect" ? new Response(null, { status: 302 }) : response;
+  };
+}

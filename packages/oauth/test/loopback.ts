@@ -1,0 +1,35 @@
+import {
+  type AuthorizationServer,
+  type AuthorizationServerOptions,
+  follow,
+  startAuthorizationServer,
+} from "@freshtoken/authorization-server";
+import { onTestFinished } from "vitest";
+import { createOAuth, type OAuth, type OAuthOptions, type PendingAuthorization } from "../src/index.ts";
+
+/** An application at a real authorization server on loopback. */
+export async function real(
+  options: Partial<OAuthOptions> = {},
+  serverOptions: AuthorizationServerOptions = {},
+): Promise<{ server: AuthorizationServer; oauth: OAuth }> {
+  const server = await startAuthorizationServer({ accessTokenLifetime: 60, ...serverOptions });
+  onTestFinished(() => server.close());
+  const { issuer, clientId, redirectUri } = server;
+  return { server, oauth: createOAuth({ issuer, clientId, redirectUri, scope: "openid", ...options }) };
+}
+
+/** What a browser does for alice between `authorizationUrl` and `exchange`. */
+export async function visit(
+  oauth: OAuth,
+  { redirectUri }: AuthorizationServer,
+  returnTo = "/",
+): Promise<{ callback: URL; pending: PendingAuthorization }> {
+  const { url, pending } = await oauth.authorizationUrl({ returnTo, parameters: { login_hint: "alice" } });
+  return { callback: await follow(new URL(url), redirectUri), pending };
+}
+
+/** The whole way of alice's sign-in. */
+export async function signedIn(oauth: OAuth, server: AuthorizationServer) {
+  const { callback, pending } = await visit(oauth, server);
+  return (await oauth.exchange(callback, pending)).tokens;
+}

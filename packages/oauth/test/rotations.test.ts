@@ -1,0 +1,68 @@
+import { createSession, type Session } from "@freshtoken/core";
+import { sessionFetch } from "@freshtoken/fetch";
+import { createGate, type Gate } from "@freshtoken/testing";
+import { expect, test } from "vitest";
+import { real, signedIn } from "./loopback.ts";
+import { outcomeOf } from "./support.ts";
+
+const api = "https://api.test";
+
+/** A resource server that judges on arrival, and answers on `/late` when it is let. */
+function createResource() {
+  const expired = new Set<string | null>();
+  let late: Gate = createGate();
+
+  return {
+    expire(accessToken: string | undefined): Gate {
+      expired.add(`Bearer ${accessToken}`);
+      late = createGate();
+      return late;
+    },
+    async fetch(input: string | URL | Request, init?: RequestInit): Promise<Response> {
+      const request = new Request(input, init);
+      const status = expired.has(request.headers.get("authorization")) ? 401 : 200;
+      if (request.url.endsWith("/late")) await late.pass();
+      return new Response(null, { status });
+    },
+  };
+}
+
+/** One expiry under a burst: one caller leaves while the refresh runs, and one 401 comes when it is over. */
+async function expiry(session: Session, { expire, fetch }: ReturnType<typeof createResource>) {
+  const { accessToken } = await session.tokens();
+  const [late, leaving] = [expire(accessToken), new AbortController()];
+  const send = sessionFetch(session, { fetch });
+  const burst = ["/late", "/1", "/2"].map((path) => send(api + path));
+  const left = outcomeOf(send(`${api}/left`, { signal: leaving.signal }));
+  await late.reached(1);
+  leaving.abort("left");
+  await burst[2];
+  late.open();
+  const answers = await Promise.all(burst);
+  return [...answers.map(({ status }) => status), await left];
+}
+
+test("rotates 1,000 times in a row under bursts, aborts and late refusals: no reuse, no lost session", async () => {
+  const { server, oauth } = await real({ scope: "api" });
+  const session = createSession({ ...oauth.session(), origins: [api], refusalLimit: false });
+  await session.signIn(await signedIn(oauth, server));
+  const resource = createResource();
+
+  const ends = new Set<string>();
+  for (let rotation = 1; rotation <= 1_000; rotation += 1) {
+    ends.add(String(await expiry(session, resource)));
+  }
+
+  expect(ends).toStrictEqual(new Set(["200,200,200,left"]));
+  expect(session.state.status).toBe("signedIn");
+  expect(server.ledger).toStrictEqual({
+    presentations: Array.from({ length: 1_000 }, (_, index) => ({
+      token: index + 1,
+      family: 1,
+      account: "alice",
+      again: false,
+      outcome: "rotated",
+    })),
+    revocations: [],
+  });
+}, 60_000);
