@@ -14,7 +14,7 @@ export function within<T>(
 ): Promise<T> {
   return new Promise((resolve, reject) => {
     const stop = clock.timer(() => reject(new DeadlineError(`${what} took longer than ${ms} ms`)), ms, false);
-    // Inside a promise, so that a throw is a rejection.
-    Promise.resolve().then(work).then(resolve, reject).finally(stop);
+    // At once, and inside a promise, so that a throw is a rejection.
+    new Promise<T>((begun) => begun(work())).then(resolve, reject).finally(stop);
   });
 }

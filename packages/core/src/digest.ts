@@ -44,8 +44,12 @@ function secretsOf({ accessToken, refreshToken, idToken, extra }: TokenSet): str
   // What is short beside the tokens is no secret: clearing it would only garble the text.
   const others = stringsIn(extra, 4).filter((text) => text.length >= PART);
   const secrets = [accessToken, refreshToken, idToken, ...others].filter((secret) => secret !== undefined);
-  // As it is, and as it stands in a URL.
-  return secrets.filter((secret) => secret !== "").flatMap((secret) => [secret, encodeURIComponent(secret)]);
+  return secrets.filter((secret) => secret !== "").flatMap((secret) => [secret, inUrl(secret)]);
+}
+
+// A URL has no half of a surrogate pair.
+function inUrl(text: string): string {
+  return encodeURIComponent(text.replace(/\p{Surrogate}/gu, "\ufffd"));
 }
 
 function stringsIn(value: unknown, depth: number): string[] {

@@ -20,7 +20,7 @@ export interface House {
 
 /** The gate of a session, also for those who come without a request. */
 export interface SessionGate extends Gate {
-  /** Waits until it is known who is signed in, and that it is stored; undefined: it is. */
+  /** Waits until it is known who is signed in; undefined: it is. */
   known(signal: AbortSignal | undefined): Promise<string | undefined> | undefined;
 }
 
@@ -69,7 +69,7 @@ export function createGate({ settings, queue, own, machine, isClosing, dispatch,
     known(signal) {
       const { status } = machine();
       if (status === "unread") dispatch({ type: "reload" });
-      const isKnown = machine().status !== "loading" && machine().status !== "storing";
+      const isKnown = machine().status !== "loading";
       return isKnown ? undefined : queue.wait({ held: false, beyond: -1, signal });
     },
     replayed: (request) => emit({ type: "replayed", ...request }),

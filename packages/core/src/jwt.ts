@@ -11,7 +11,8 @@ export function jwtExpiresAt(accessToken: string): number | undefined {
   try {
     const { exp, iat } = JSON.parse(decode(accessToken.split(".")[1] ?? ""));
     if (!Number.isFinite(exp)) return undefined;
-    return Number.isFinite(iat) ? Date.now() + (exp - iat) * 1000 : exp * 1000;
+    const expiresAt = Number.isFinite(iat) ? Date.now() + (exp - iat) * 1000 : exp * 1000;
+    return Number.isFinite(expiresAt) ? expiresAt : undefined;
   } catch {
     return undefined;
   }

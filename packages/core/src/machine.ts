@@ -154,15 +154,14 @@ export function admit(machine: Machine, replayable: boolean, now: number, policy
     case "restoring":
       return renewal(machine, "restore", now);
     case "signedOut":
-      return GO;
     case "signedIn":
-      return admitSignedIn(machine, replayable, now, policy);
+      return admitKnown(machine, replayable, now, policy);
     case "closed":
       return { type: "fail", error: closedError() };
   }
 }
 
-function admitSignedIn(machine: Machine, replayable: boolean, now: number, policy: Policy): Admission {
+function admitKnown(machine: Machine, replayable: boolean, now: number, policy: Policy): Admission {
   const age = machine.record ? freshness(machine.record.tokens, now, policy) : "fresh";
   if (age === "stale") return renewal(machine, "stale", now);
   if (machine.round && (machine.refused || (age === "ageing" && !replayable))) return WAIT;
@@ -249,7 +248,7 @@ function read(machine: Machine, { record, first, now }: Extract<Input, { type: "
 function found(machine: Machine, record: SessionRecord | null): Step {
   const { status, stored } = machine;
   if (status === "unread" || status === "loading" || status === "closed") return same(machine);
-  if (stored !== undefined && sameRecord(record, stored)) return same(machine);
+  if (sameRecord(record, stored ?? null)) return same(machine);
   if (record && isNewer(record, machine)) return renewed(machine, record, "another", true);
   if (stored === undefined) return same(machine);
   if (record && record.family === machine.record?.family) return [{ ...machine, stored: record }, []];
@@ -309,16 +308,14 @@ function recentRefusals({ refusals }: Machine, now: number, { refusalLimit }: Po
 function ended(machine: Machine, { from }: Round, outcome: Outcome, now: number): Step {
   const idle: Machine = { ...machine, round: null };
   // Newer tokens came meanwhile: whatever became of the old ones is of no account.
-  if (outcome.type === "overtaken" || Number(machine.record?.generation) > from.generation) {
-    return [idle, [WAKE]];
-  }
+  if (outcome.type === "overtaken" || !sameRecord(machine.record, from)) return [idle, [WAKE]];
   switch (outcome.type) {
     case "renewed":
       return renewed(idle, outcome.record, "us", outcome.stored);
     case "failed":
       return failed(idle, from.generation, outcome, now);
     case "rejected":
-      return rejected(machine, outcome);
+      return rejected(machine, from.family, outcome);
   }
 }
 
@@ -360,13 +357,12 @@ function failed(
   ];
 }
 
-function rejected(machine: Machine, outcome: Extract<Outcome, { type: "rejected" }>): Step {
+function rejected(machine: Machine, family: string, outcome: Extract<Outcome, { type: "rejected" }>): Step {
   const stored = outcome.stored ? null : machine.stored;
   if (machine.status === "restoring") {
     return [{ ...unread, status: "signedOut", stored }, [emit({ type: "loaded" }), WAKE]];
   }
   const error = refreshRejectedError(outcome.what, outcome.cause);
-  const family = machine.record?.family ?? "";
   return [
     { ...unread, status: "signedOut", stored, rejected: { family, error } },
     [{ type: "fail", error }, emit({ type: "signedOut", by: "us", error })],

@@ -109,7 +109,7 @@ export function settingsOf(options: SessionOptions): Settings {
     if (!Object.hasOwn(RULES, name)) throw new TypeError(`createSession knows no option \`${name}\``);
     const rule = RULES[name as keyof SessionOptions];
     const value: unknown = options[name as keyof SessionOptions];
-    if (value === undefined && name !== "refresh") continue;
+    if (value === undefined) continue;
     if (!rule.allows(value)) throw new TypeError(`\`${name}\` is ${rule.is}, not ${shown(value)}`);
   }
   if (!options.refresh) throw new TypeError(`\`refresh\` is ${RULES.refresh.is}, not undefined`);

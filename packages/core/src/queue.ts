@@ -40,7 +40,7 @@ export function createQueue(busy: (isBusy: boolean) => void): Queue {
   // A Set keeps insertion order and removes in O(1).
   const waiters = new Set<Waiter>();
   // One listener a signal: one a waiter would be quadratic where many share a signal.
-  const watches = new Map<AbortSignal, Watch>();
+  const watches = new Map<AbortSignal | undefined, Watch>();
   let held = 0;
 
   function enter(waiter: Waiter): void {
@@ -53,7 +53,7 @@ export function createQueue(busy: (isBusy: boolean) => void): Queue {
   function leave(waiter: Waiter): void {
     waiters.delete(waiter);
     if (waiter.held) held--;
-    if (waiter.signal) unwatch(waiter.signal, waiter);
+    unwatch(waiter);
     if (waiters.size === 0) busy(false);
   }
 
@@ -68,12 +68,12 @@ export function createQueue(busy: (isBusy: boolean) => void): Queue {
     return made;
   }
 
-  function unwatch(signal: AbortSignal, waiter: Waiter): void {
-    const known = watches.get(signal);
+  function unwatch(waiter: Waiter): void {
+    const known = watches.get(waiter.signal);
     known?.waiters.delete(waiter);
     if (known?.waiters.size !== 0) return;
     known.stop();
-    watches.delete(signal);
+    watches.delete(waiter.signal);
   }
 
   function rejectAll(some: readonly Waiter[], reason: unknown): void {

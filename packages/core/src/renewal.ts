@@ -1,5 +1,6 @@
 import { type Attempted, attempt } from "./attempt.ts";
 import { digest } from "./digest.ts";
+import type { Reason } from "./events.ts";
 import type { Outcome, Round } from "./machine.ts";
 import type { Settings } from "./options.ts";
 import { exclusively } from "./section.ts";
@@ -20,11 +21,13 @@ export interface Desk {
   serves(record: SessionRecord | null): boolean;
   /** Stores a record in its turn, where `due` still holds by then. A lost write has looked what is there. */
   save(wish: Wish): Promise<Written>;
+  /** Waits until what was to be stored by now has been, or could not be; undefined: it has. */
+  written(): Promise<unknown> | undefined;
   /** Takes a record that was saved when its attempt no longer counted. */
   renewedLate(record: SessionRecord, stored: boolean): void;
   /** Takes tokens whose session has ended, or moved on, meanwhile. */
   orphan(tokens: TokenSet): void;
-  attempting(number: number): void;
+  attempting(reason: Reason, number: number): void;
   /** Waits; less, when there is nothing left to wait for. False: the session is being closed. */
   sleep(ms: number): Promise<boolean>;
 }
@@ -36,7 +39,7 @@ const LONGEST_WAIT = 5_000;
  * One refresh: attempts, each in the exclusive section, and the back-off between them.
  * Resolves with how it ended, and never rejects. `overtaken` aborts when the session is no longer this round's.
  */
-export async function renew({ from }: Round, desk: Desk, overtaken: AbortSignal): Promise<Outcome> {
+export async function renew({ reason, from }: Round, desk: Desk, overtaken: AbortSignal): Promise<Outcome> {
   const { settings } = desk;
   const known = [from.tokens];
   let attempts = 0;
@@ -56,17 +59,21 @@ export async function renew({ from }: Round, desk: Desk, overtaken: AbortSignal)
     const goesOn = await desk.sleep(Math.max(backOff(), ended.retryAfter ?? 0));
     if (!desk.serves(from)) return OVERTAKEN;
     if (!goesOn) return failed(ended);
-    desk.attempting(attempts + 1);
+    desk.attempting(reason, attempts + 1);
   }
 
   // All that others must not do at the same time: one load, one attempt with its one repeat, one save.
   async function section(): Promise<Outcome | Verdict> {
     const loaded = await desk.look();
+    // A late answer may have brought newer tokens, which are served once they are stored.
+    for (let pending = desk.written(); pending; pending = desk.written()) await pending;
     if (!desk.serves(from)) return OVERTAKEN;
     const { tokens } = loaded && sameRecord(loaded, from) ? loaded : from;
     known.push(tokens);
     let answer = await ask(tokens);
-    if (isLost(answer) && desk.serves(from)) {
+    if (isLost(answer)) {
+      for (let pending = desk.written(); pending; pending = desk.written()) await pending;
+      if (!desk.serves(from)) return OVERTAKEN;
       repeated = true;
       answer = await ask(tokens);
     }
@@ -78,7 +85,7 @@ export async function renew({ from }: Round, desk: Desk, overtaken: AbortSignal)
   function ask(tokens: TokenSet): Promise<Attempted> {
     const context = { refreshToken: tokens.refreshToken ?? "", tokens, attempt: ++attempts };
     return attempt(settings, context, desk.own, (late) => {
-      if (late.type === "renewed") void concludeLate(late.tokens);
+      if (late.tokens) void concludeLate(late.tokens);
     });
   }
 
@@ -130,8 +137,14 @@ export async function renew({ from }: Round, desk: Desk, overtaken: AbortSignal)
   }
 
   function failed(verdict: Verdict, rotated?: { record: SessionRecord; stored: boolean }): Outcome {
-    const { what, retryAfter } = verdict;
-    return { type: "failed", what, cause: evidence(verdict), retryAfter, rotated };
+    // An answer that resists being read may quote what was sent.
+    const { message: what } = digest(verdict.what, known);
+    return { type: "failed", what, cause: evidence(verdict), retryAfter: verdict.retryAfter, rotated };
+  }
+
+  // The store, or its exclusive section, could not be used in time: failed, never rejected.
+  function unreachable(error: unknown): Outcome {
+    return { type: "failed", what: "the store could not be used", cause: digest(error, known) };
   }
 
   function evidence({ error }: Verdict): Error | undefined {
@@ -148,9 +161,3 @@ export async function renew({ from }: Round, desk: Desk, overtaken: AbortSignal)
 }
 
 const OVERTAKEN: Outcome = { type: "overtaken" };
-
-// The store, or its exclusive section, could not be used in time: failed, never rejected.
-function unreachable(error: unknown): Verdict {
-  const what = "the store could not be used";
-  return { type: "failed", what, error: error ?? what, lost: false, permanent: true };
-}

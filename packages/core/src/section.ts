@@ -42,7 +42,6 @@ export async function exclusively<R>(
 /** Resolves with a signal's reason, once it aborts. */
 function aborted(signal: AbortSignal): Promise<unknown> {
   return new Promise((resolve) => {
-    if (signal.aborted) resolve(signal.reason);
-    else signal.addEventListener("abort", () => resolve(signal.reason), { once: true });
+    signal.addEventListener("abort", () => resolve(signal.reason));
   });
 }

@@ -176,7 +176,7 @@ export function createSession(options: SessionOptions): Session {
 
   function emit(event: SessionEvent): void {
     announcer.add(event);
-    if (inputs.length === 0) announcer.flush();
+    announcer.flush();
   }
 
   function first(): First | null {
@@ -211,12 +211,10 @@ export function createSession(options: SessionOptions): Session {
     look: () => vault.look(true),
     serves: (record) => sameRecord(machine.record, record),
     save: vault.save,
+    written: vault.written,
     renewedLate: (record, stored) => dispatch({ type: "renewedLate", record, stored }),
     orphan: (tokens) => revoke(Promise.resolve(tokens)),
-    attempting(attempt) {
-      const reason = machine.round?.reason;
-      if (reason) emit({ type: "refreshStarted", reason, attempt });
-    },
+    attempting: (reason, attempt) => emit({ type: "refreshStarted", reason, attempt }),
     sleep: (ms) =>
       new Promise((resolve) => {
         rouse = () => {
@@ -262,8 +260,8 @@ export function createSession(options: SessionOptions): Session {
   // The newest that the store has of what was signed out: a peer may have renewed it unheard.
   async function newestOf(ended: SessionRecord | null): Promise<TokenSet | undefined> {
     const found = await vault.read().catch(() => null);
-    const isNewer = found?.family === ended?.family && Number(found?.generation) > Number(ended?.generation);
-    const newest = !ended || isNewer ? found : ended;
+    const isNewer = !ended || (found?.family === ended.family && found.generation > ended.generation);
+    const newest = isNewer ? found : ended;
     return newest && newest.generation >= 0 ? newest.tokens : undefined;
   }
 
@@ -282,8 +280,10 @@ export function createSession(options: SessionOptions): Session {
     if (closing) throw closedError();
     if (status === "signedOut" && machine.stored === null) return;
     dispatch({ type: "signOut" });
-    // Asked before the store forgets it, and not waited for: a store that hangs must not keep the session.
-    const newest = settings.revoke && status !== "signedOut" ? newestOf(record) : undefined;
+    // Asked when earlier writes have ended and before the store forgets it, and not waited for: a store that hangs
+    // must not keep the session.
+    const isRevoked = settings.revoke && status !== "signedOut";
+    const newest = isRevoked ? Promise.resolve(vault.written()).then(() => newestOf(record)) : undefined;
     const saving = save(null);
     if (newest) revoke(saving.then(() => newest));
     await vigil.during(saving);
@@ -311,8 +311,7 @@ export function createSession(options: SessionOptions): Session {
     signOut,
     async tokens({ signal } = {}) {
       let made = gate.family();
-      const turn = () =>
-        made === "" ? undefined : gate.hold(made, { signal, replayable: true, held: false });
+      const turn = () => gate.hold(made, { signal, replayable: true, held: false });
       for (let pending = turn(); pending; pending = turn()) {
         const stamp = await pending;
         made ??= stamp;

@@ -49,6 +49,9 @@ export function sameRecord(one: SessionRecord | null, other: SessionRecord | nul
   return one?.family === other?.family && one?.generation === other?.generation;
 }
 
+// Up to twice as many are counted exactly: where the next is the same again, a refresh would never have come.
+const LAST = 2 ** 52;
+
 /** Reads what a store returned. Throws a TypeError for a record that is foreign, old or malformed. */
 export function readRecord(value: unknown, scheme: Scheme): SessionRecord | null {
   if (value === null || value === undefined) return null;
@@ -57,7 +60,8 @@ export function readRecord(value: unknown, scheme: Scheme): SessionRecord | null
     typeof family === "string" &&
     family !== "" &&
     Number.isSafeInteger(generation) &&
-    Number(generation) >= 0;
+    Number(generation) >= 0 &&
+    Number(generation) < LAST;
   if (!legal) throw new TypeError("The stored record is not one of a session: it counts as nothing");
   return Object.freeze({
     family,

@@ -47,7 +47,7 @@ export interface TokenNeeds {
 export type Freshness = "fresh" | "ageing" | "stale";
 
 // RFC 6749 appendix A.12 and A.17: VSCHAR. What is outside it, platforms refuse, quoting the token.
-const LEGAL = /^[\x20-\x7e]*[\x21-\x7e][\x20-\x7e]*$/;
+const LEGAL = /^ *[\x21-\x7e][\x20-\x7e]*$/;
 // Ten years, in seconds: a lifetime beyond it is a mistake or means "never".
 const ABSURD = 315_360_000;
 
@@ -108,7 +108,9 @@ export function rotatedToken(value: unknown): string | undefined {
 function fromWire(response: Record<string, unknown>, requestedAt: number): TokenSet {
   const { access_token, token_type, expires_in, refresh_token, scope, id_token, ...extra } = response;
   const seconds = typeof expires_in === "string" && /^\d+$/.test(expires_in) ? +expires_in : expires_in;
-  const known = typeof seconds === "number" && seconds > 0 && seconds <= ABSURD;
+  // Of what a store holds nobody knows when it was asked for.
+  const isDated = Number.isFinite(requestedAt);
+  const known = isDated && typeof seconds === "number" && seconds > 0 && seconds <= ABSURD;
   return tokenSet({
     accessToken: token(access_token, "access"),
     refreshToken: token(refresh_token, "refresh"),
@@ -130,7 +132,7 @@ function fromSet(set: TokenSet | Record<string, unknown>, requestedAt: number): 
     refreshToken: token(set.refreshToken, "refresh"),
     tokenType: text(set.tokenType),
     expiresAt,
-    issuedAt: issuedAt ?? (expiresAt !== undefined && expiresAt > requestedAt ? requestedAt : undefined),
+    issuedAt: issuedAt ?? (Number(expiresAt) > requestedAt ? requestedAt : undefined),
     scope: text(set.scope),
     idToken: text(set.idToken),
     extra: typeof extra === "object" && extra ? Object.freeze({ ...extra }) : undefined,

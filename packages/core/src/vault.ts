@@ -33,6 +33,8 @@ export interface Vault {
   look(isInSection?: boolean): Promise<SessionRecord | null>;
   /** Stores a record in its turn, where `due` still holds by then. One that lost has looked what is there. */
   save(wish: Wish): Promise<Written>;
+  /** Waits until what was to be stored by now has been, or could not be; undefined: it has. */
+  written(): Promise<unknown> | undefined;
   /** Writes what is not stored yet, and listens to no more hints. */
   close(): Promise<void>;
 }
@@ -40,8 +42,8 @@ export interface Vault {
 export function createVault(settings: Settings, owner: Owner): Vault {
   const { store, clock, scheme, refreshTimeout } = settings;
   const writer = createWriter(settings, owner.stored, look, storeFailed);
-  // How often something was stored, or found.
-  let changes = 0;
+  // Another one each time that something was stored, or found.
+  let change = {};
   let opening: Promise<void> = Promise.resolve();
   let hints = 0;
   let isClosed = false;
@@ -84,10 +86,10 @@ export function createVault(settings: Settings, owner: Owner): Vault {
   // Looks again where something was stored or found meanwhile: what was read may be older than that.
   async function look(isInSection = false): Promise<SessionRecord | null> {
     for (;;) {
-      const began = changes;
+      const before = change;
       const record = await read();
-      if (began !== changes) continue;
-      changes++;
+      if (change !== before) continue;
+      change = {};
       // A write of ours may be heard of before it has ended: how it ended will be told.
       if (!record || !sameRecord(record, writer.writing)) owner.found(record, isInSection);
       return record;
@@ -133,11 +135,12 @@ export function createVault(settings: Settings, owner: Owner): Vault {
         record,
         due,
         ended(written) {
-          if (written === "stored") changes++;
+          if (written === "stored") change = {};
           if (written === "stored" || written === "failed") owner.saved(record, written === "stored");
           ended?.(written);
         },
       }),
+    written: writer.written,
     async close() {
       isClosed = true;
       await writer.close();

@@ -17,20 +17,25 @@ export interface Write {
 /** Writes to the store one at a time, in order; and again, later, what could not be written. */
 export interface Writer {
   write(write: Write): Promise<Written>;
+  /** Waits until the writes so far have ended, well or not; undefined: they have. */
+  written(): Promise<unknown> | undefined;
   /** What is being written just now. */
   readonly writing: SessionRecord | null;
   /** Tries once more what is not stored, forgets the timer, and waits for what is under way. */
   close(): Promise<void>;
 }
 
+/** What the store is thought to hold: only where it does, a write is to win. Undefined: whatever it holds. */
+type Thought = SessionRecord | null | undefined;
+
 export function createWriter(
   { store, clock, refreshTimeout }: Settings,
-  /** What the store is thought to hold: only where it does, a write is to win. Undefined: whatever it holds. */
-  expected: () => SessionRecord | null | undefined,
+  expected: () => Thought,
   look: () => Promise<SessionRecord | null>,
   storeFailed: (error: unknown, tokens: TokenSet | undefined) => void,
 ): Writer {
   let last: Promise<unknown> = Promise.resolve();
+  let turns = 0;
   let unsaved: Write | undefined;
   let failures = 0;
   let writing: SessionRecord | null = null;
@@ -38,28 +43,42 @@ export function createWriter(
 
   function inTurn<T>(task: () => Promise<T>): Promise<T> {
     const turn = last.then(task);
-    last = turn.catch(() => {});
+    turns++;
+    last = turn.catch(() => {}).finally(() => turns--);
     return turn;
   }
 
-  async function perform(wanted: Write): Promise<Written> {
-    let written = wanted.due() ? await save(wanted) : "skipped";
-    if (written === "lost") {
-      const found = await look().catch(() => undefined);
-      // Lost against itself: an earlier try that came too late has landed, or another wrote the same generation.
-      if (found !== undefined && sameRecord(found, wanted.record)) written = "stored";
-      else if (wanted.due())
-        written = failed(wanted, new Error("save() of the store lost, yet load() shows no winner"));
-    }
+  // What failed may have landed all the same, or another has been there since: tried again, it looks first.
+  async function performAgain(wanted: Write): Promise<Written> {
+    const found = wanted.due() ? await look().catch(() => undefined) : undefined;
+    return perform(wanted, found !== undefined && sameRecord(found, wanted.record));
+  }
+
+  async function perform(wanted: Write, isThere = false): Promise<Written> {
+    const thought = expected();
+    let written: Written = wanted.due() ? (isThere ? "stored" : await save(wanted, thought)) : "skipped";
+    if (written === "lost") written = await lost(wanted, thought);
     if (written !== "failed") failures = 0;
     wanted.ended(written);
     return written;
   }
 
-  async function save(wanted: Write): Promise<Written> {
+  async function lost(wanted: Write, thought: Thought): Promise<Written> {
+    const found = await look().catch(() => undefined);
+    // Lost against itself: an earlier try that came too late has landed, or another wrote the same generation.
+    if (found !== undefined && sameRecord(found, wanted.record)) return "stored";
+    if (!wanted.due()) return "lost";
+    // Lost against what it is to follow, which has landed late: known by now, it is written over.
+    const known = expected();
+    const isNews = !sameRecord(known ?? null, thought ?? null);
+    const written = isNews ? await save(wanted, known) : "lost";
+    if (written !== "lost") return written;
+    return failed(wanted, new Error("save() of the store lost, yet load() shows no winner"));
+  }
+
+  async function save(wanted: Write, thought: Thought): Promise<Written> {
     forget();
     const { record } = wanted;
-    const thought = expected();
     const saving = () => (thought === undefined ? store.save(record) : store.save(record, thought));
     writing = record;
     try {
@@ -84,7 +103,7 @@ export function createWriter(
     return inTurn(async () => {
       const wanted = unsaved;
       forget();
-      if (wanted) await perform(wanted);
+      if (wanted) await performAgain(wanted);
     });
   }
 
@@ -95,6 +114,7 @@ export function createWriter(
 
   return {
     write: (wanted) => inTurn(() => perform(wanted)),
+    written: () => (turns > 0 ? last : undefined),
     get writing() {
       return writing;
     },

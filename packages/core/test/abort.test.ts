@@ -293,3 +293,23 @@ function watched() {
   };
   return { signal, listening, abort: () => controller.abort() };
 }
+
+test("says by its signal why an attempt was given up", async () => {
+  const clock = createClock();
+  let given: AbortSignal | undefined;
+  const { session } = sessionOn(createServer(), {
+    clock,
+    refreshAttempts: 1,
+    refresh({ signal }) {
+      given = signal;
+      return new Promise(() => {});
+    },
+  });
+  await session.signIn({ accessToken: "a0" });
+  const refreshed = session.refresh().catch(() => {});
+
+  await clock.advance(10_000);
+  await refreshed;
+
+  expect(given?.reason.message).toBe("The refresh took longer than 10000 ms");
+});

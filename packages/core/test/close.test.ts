@@ -2,7 +2,7 @@ import type { TokenSet } from "@freshtoken/core";
 import { createGate, createServer, ledger } from "@freshtoken/testing";
 import { expect, test } from "vitest";
 import { createSharedStore, hangs, late, rejects } from "./shared-store.ts";
-import { clientOf, createClock, sessionOn, settled } from "./support.ts";
+import { begin, clientOf, createClock, sessionOn, settled } from "./support.ts";
 
 const gone = { all: 0, keepAlive: 0 };
 
@@ -349,4 +349,34 @@ test("sends with an ageing token while it closes, and starts no refresh", async 
   await closed;
 
   expect([status, ledger(server.log).attempts]).toStrictEqual([200, 0]);
+});
+
+test("reads the store no more once it is to be closed", async () => {
+  const [server, shared] = [createServer(), createSharedStore()];
+  shared.next("load", rejects);
+  const { session } = sessionOn(server, { clock: createClock(), store: shared.peer() });
+  await settled();
+
+  const closed = session.close();
+  const code = await clientOf(session, server)("/me").catch((error) => error.code);
+  await closed;
+
+  expect([code, shared.log]).toStrictEqual(["ERR_SIGNED_OUT", ["load"]]);
+});
+
+test("says to a request made before whether the session was closed or signed out", async () => {
+  const [closed, signedOut] = await Promise.all([begin(), begin()]);
+  const sendings = [closed, signedOut].map(({ server, session, request }) => {
+    const family = session.connect({ origins: [server.origin] }).family();
+    return () => request("/me", { family }).catch((error) => error.message);
+  });
+
+  await closed.session.close();
+  await signedOut.session.signOut();
+  const said = await Promise.all(sendings.map((sending) => sending()));
+
+  expect(said).toStrictEqual([
+    expect.stringContaining("The session was closed"),
+    expect.stringContaining("signed out, or signed in anew"),
+  ]);
 });

@@ -101,6 +101,13 @@ test("clears what is nested in the extra, also in lists", () => {
   expect(message).toBe("a short refusal of [token]");
 });
 
+test("reads an error also where something beside a token holds half of a surrogate pair", () => {
+  const known = { accessToken: ACCESS, extra: { note: "half of \ud83d a pair" } };
+  const error = new Error(`refused ${ACCESS} of half%20of%20%EF%BF%BD%20a%20pair`);
+
+  expect(digest(error, [known]).message).toBe("refused [token] of [token]");
+});
+
 test("reads no further into an extra that contains itself", () => {
   const extra: Record<string, unknown> = { device: EXTRA };
   extra.extra = extra;
@@ -274,3 +281,15 @@ test("knows nothing of a token set without tokens", () => {
 function thrower(): never {
   throw new Error("throws");
 }
+
+test("gives an error without a name or a stack those of an Error", () => {
+  const { name, message, stack } = digest({ message: "it is down" }, known);
+
+  expect([name, message, stack]).toStrictEqual(["Error", "it is down", "Error: it is down"]);
+});
+
+test("clears what stands beside the tokens from 8 characters on", () => {
+  const tokens = { accessToken: ACCESS, extra: { long: "12345678", short: "abcdefg" } };
+
+  expect(digest(new Error("12345678 abcdefg"), [tokens]).message).toBe("[token] abcdefg");
+});

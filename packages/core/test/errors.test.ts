@@ -6,6 +6,7 @@ import {
   QueueFullError,
   RefreshFailedError,
   RefreshRejectedError,
+  refreshFailedError,
   SignedOutError,
 } from "../src/errors.ts";
 
@@ -63,4 +64,10 @@ test("has neither a cause nor a request where there is none", () => {
   const error = new SignedOutError("gone");
 
   expect([Object.hasOwn(error, "cause"), Object.hasOwn(error, "request")]).toStrictEqual([false, false]);
+});
+
+test.each([Number.POSITIVE_INFINITY, Number.NaN, 9e15])("names no time that no date can show: %s", (at) => {
+  expect(refreshFailedError("it is down", at, undefined).message).toBe(
+    "The access token could not be refreshed: it is down. The session is kept; try again after a while",
+  );
 });

@@ -406,3 +406,28 @@ test.each([
   expect(await Promise.all([first, ...others])).toStrictEqual([200, ...Array(3).fill("ERR_SIGNED_OUT")]);
   expect(story(server.log).slice(1)).toStrictEqual(["→ GET /1 a0", "← 200 GET /1 a0"]);
 });
+
+test("counts as held, and names, who asks for leave before it sends", async () => {
+  const { server, session, clock, events } = await begin({ maxHeld: 1 });
+  clock.jump(3_600_000);
+  const { hold } = session.connect({ origins: [server.origin] });
+  const gate = server.gate("token");
+  const request = { method: "GET", url: `${server.origin}/2` };
+
+  const first = hold();
+  await gate.reached(1);
+  const error = await hold(null, request)?.catch((error) => error);
+  gate.open();
+  await first;
+
+  expect(error).toMatchObject({ code: "ERR_QUEUE_FULL", request });
+  expect(events).toContainEqual({ type: "held", count: 1 });
+  expect(events).toContainEqual({ type: "released", count: 1 });
+});
+
+test("holds nobody back who is signed out, not even with a signal that has aborted", async () => {
+  const { session } = sessionOn(createServer(), { clock: createClock() });
+  const { hold } = session.connect({ origins: ["https://server.test"] });
+
+  expect([hold(), hold(AbortSignal.abort())]).toStrictEqual([undefined, undefined]);
+});

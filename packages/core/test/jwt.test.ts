@@ -38,6 +38,8 @@ test.each<[string, unknown, number | undefined]>([
   ["an exp that is a string", { exp: String(SECONDS + 60) }, undefined],
   ["an exp of null", { exp: null }, undefined],
   ["an exp beyond all numbers", '{"exp":1e999}', undefined],
+  ["an exp beyond all numbers of ms", '{"exp":1e306}', undefined],
+  ["an exp and an iat too far apart", '{"exp":1e308,"iat":-1e308}', undefined],
   ["nothing", {}, undefined],
   ["an array", [SECONDS], undefined],
   ["null", null, undefined],

@@ -152,6 +152,57 @@ test("takes late tokens during a back-off, and asks no more", async () => {
   expect(clock.timers).toStrictEqual({ all: 0, keepAlive: 0 });
 });
 
+test("presents no refresh token that a late answer, not yet stored, has replaced", async () => {
+  const { server, clock, shared, session, answer } = await slow();
+  const code = session.refresh().catch((error) => error.code);
+  await clock.advance(10_000);
+  const gate = createGate();
+  shared.next("save", lateSave(gate));
+  await answer();
+
+  const refreshed = session.refresh();
+  await settled();
+  gate.open();
+
+  expect([await code, (await refreshed).accessToken]).toStrictEqual(["ERR_REFRESH_FAILED", "a1"]);
+  expect(ledger(server.log)).toMatchObject({ attempts: 1, reuses: 0 });
+});
+
+test("does not repeat a lost attempt while what a late answer brought is being stored", async () => {
+  const { server, clock, shared, session, answer } = await slow(2);
+  const [asking, saving] = [createGate(), createGate()];
+  server.next("token", {}, { status: 503 }, { actAfter: asking, reset: "before" });
+  const code = session.refresh().catch((error) => error.code);
+  await clock.advance(10_000);
+  const refreshed = session.refresh();
+  await asking.reached(1);
+  shared.next("save", lateSave(saving));
+  await answer();
+
+  asking.open();
+  await settled();
+  saving.open();
+
+  expect([await code, (await refreshed).accessToken]).toStrictEqual(["ERR_REFRESH_FAILED", "a1"]);
+  expect(ledger(server.log).attempts).toBe(3);
+});
+
+test("keeps the refresh token of a late answer that cannot be used", async () => {
+  const { server, clock, shared, session, answer } = await slow();
+  server.next("token", { merge: { access_token: undefined } });
+  const code = session.refresh().catch((error) => error.code);
+  await clock.advance(10_000);
+
+  await answer();
+
+  expect([await code, shared.held]).toMatchObject([
+    "ERR_REFRESH_FAILED",
+    { generation: 1, tokens: { accessToken: "a0", refreshToken: "r1" } },
+  ]);
+  expect((await session.refresh()).refreshToken).toBe("r2");
+  expect(ledger(server.log)).toMatchObject({ attempts: 2, reuses: 0 });
+});
+
 test("revokes late tokens after a sign-out, and neither stores nor serves them", async () => {
   const { clock, shared, session, revoked, answer } = await slow();
   const code = session.refresh().catch((error) => error.code);

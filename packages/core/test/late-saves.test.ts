@@ -7,7 +7,7 @@ import {
 } from "@freshtoken/core";
 import { createGate, createServer, ledger } from "@freshtoken/testing";
 import { expect, test } from "vitest";
-import { createSharedStore, rejects } from "./shared-store.ts";
+import { createSharedStore, late, rejects } from "./shared-store.ts";
 import { createClock, sessionOn, settled } from "./support.ts";
 
 test("stores the next tokens over those that were stored late", async () => {
@@ -75,3 +75,56 @@ function lateToLeave(leave: () => Promise<void>): { store: SessionStore; held: (
   };
   return { store, held: () => held?.tokens.accessToken };
 }
+
+test("leaves the generation alone that another has stored while its own could not be", async () => {
+  const [server, clock] = [createServer({ grace: { uses: 1 } }), createClock()];
+  const shared = createSharedStore();
+  const { session } = sessionOn(server, { store: shared.peer(), clock });
+  const { session: other } = sessionOn(server, { store: shared.peer(), clock });
+  await session.signIn(server.signIn());
+  await settled();
+  shared.next("save", rejects);
+  await session.refresh();
+
+  await other.refresh();
+  await clock.advance(300);
+
+  expect(shared.held?.tokens.accessToken).toBe("a2");
+  expect(clock.timers.all).toBe(0);
+});
+
+test("does not undo what another has renewed since its sign-in was stored unheard", async () => {
+  const [server, clock, shared] = [createServer(), createClock(), createSharedStore()];
+  const { session } = sessionOn(server, { store: shared.peer(), clock });
+  shared.next("save", (perform) => Promise.resolve(perform()).then(() => Promise.reject(new Error("reset"))));
+  await session.signIn(server.signIn());
+  const { session: other } = sessionOn(server, { store: shared.peer(), clock });
+  shared.next("load", (perform) => perform(), rejects);
+
+  await other.refresh();
+  await clock.advance(300);
+
+  expect(shared.held?.tokens.accessToken).toBe("a1");
+  expect(session.state).toMatchObject({ tokens: { accessToken: "a1" } });
+});
+
+test("stores the next tokens before the section is left where the earlier ones land while they are asked for", async () => {
+  const [server, clock, shared, landing] = [createServer(), createClock(), createSharedStore(), createGate()];
+  const { session } = sessionOn(server, { store: shared.peer(), clock });
+  const { session: other } = sessionOn(server, { store: shared.peer(), clock });
+  await session.signIn(server.signIn());
+  shared.next("save", late(landing));
+  const first = session.refresh();
+  await clock.advance(10_000);
+  await first;
+  const answering = server.gate("token", "answer");
+  const second = session.refresh();
+  await answering.reached(1);
+  landing.open();
+  await settled();
+  answering.open();
+
+  await Promise.all([second, other.refresh()]);
+
+  expect(ledger(server.log)).toMatchObject({ refreshes: 2, reuses: 0 });
+});

@@ -41,6 +41,7 @@ const machines = {
   "restoring, cooling": { ...unread, status: "restoring", record: fNone, coolDown },
   signedOut: { ...unread, status: "signedOut" },
   "signedOut, to be stored": { ...unread, status: "signedOut", stored: undefined },
+  "signedOut, not removed": { ...unread, status: "signedOut", stored: f1 },
   "signedOut, rejected": { ...unread, status: "signedOut", rejected: { family: "f", error: rejection } },
   storing: { ...unread, status: "storing", record: f1, stored: undefined },
   "storing, first": { ...unread, status: "storing", record: f1 },
@@ -139,12 +140,16 @@ const table: Record<Given, Record<string, readonly Name[]>> = {
     "restoring record=f-1 round=restore:f-1 | renew restore:f-1 | “refreshStarted restore 1”": ["loading"],
   },
   readFailed: { "unread | fail RefreshFailedError": ["loading"] },
-  "found nothing": { "signedOut | overtake | fail SignedOutError | “signedOut another”": SIGNED_IN },
+  "found nothing": {
+    "signedOut | overtake | fail SignedOutError | “signedOut another”": SIGNED_IN,
+    signedOut: ["signedOut, not removed"],
+  },
   "found an older record": {
     "signedIn record=f0 stored=f0 round=restore:f-1 | “loaded” | “refreshed another” | wake": ["restoring"],
     "signedIn record=f0 stored=f0 | “loaded” | “refreshed another” | wake": ["restoring, cooling"],
     "signedIn record=f0 stored=f0 | overtake | fail SignedOutError | “signedIn another” | wake": [
       "signedOut",
+      "signedOut, not removed",
       "signedOut, rejected",
     ],
     "storing record=f1 stored=f0": ["storing, first"],
@@ -172,6 +177,7 @@ const table: Record<Given, Record<string, readonly Name[]>> = {
     "signedIn record=f2 stored=f2 | “loaded” | “refreshed another” | wake": ["restoring, cooling"],
     "signedIn record=f2 stored=f2 | overtake | fail SignedOutError | “signedIn another” | wake": [
       "signedOut",
+      "signedOut, not removed",
       "signedOut, rejected",
     ],
     "signedIn record=f2 stored=f2 | “refreshed another” | wake": [
@@ -191,6 +197,7 @@ const table: Record<Given, Record<string, readonly Name[]>> = {
     "signedIn record=g0 stored=g0 | overtake | fail SignedOutError | “signedIn another” | wake": [
       ...SIGNED_IN,
       "signedOut",
+      "signedOut, not removed",
       "signedOut, rejected",
       "storing, first",
     ],
@@ -386,7 +393,7 @@ const table: Record<Given, Record<string, readonly Name[]>> = {
     "signedIn record=f1 stored=undefined | wake": ["storing"],
     "signedIn record=f1 | wake": ["storing, first"],
   },
-  "saved, nothing": { signedOut: ["signedOut, to be stored"] },
+  "saved, nothing": { signedOut: ["signedOut, to be stored", "signedOut, not removed"] },
   "saved, an earlier record": {
     "restoring record=f-1 stored=f0 round=restore:f-1": ["restoring"],
     "restoring record=f-1 stored=f0 coolDown=1×1000@99900": ["restoring, cooling"],
@@ -569,6 +576,14 @@ test("forgets refusals that have left the window", () => {
   const [{ refusals }] = transition(machine, inputs.refused, policy);
 
   expect(refusals).toStrictEqual([NOW - 1, NOW]);
+});
+
+test("forgets refusals where none are counted", () => {
+  const often = { ...signedIn, refusals: [NOW - 2, NOW - 1] };
+
+  const [{ refusals }] = transition(often, inputs.refused, { ...policy, refusalLimit: false });
+
+  expect(refusals).toStrictEqual([NOW]);
 });
 
 test.each([

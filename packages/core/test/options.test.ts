@@ -232,3 +232,19 @@ test("unrefs a timer that nobody waits for, and no other", () => {
 
   expect([before, unref.mock.calls.length]).toStrictEqual([0, 1]);
 });
+
+test("runs where a timer is a number, as in a page", () => {
+  vi.stubGlobal("setTimeout", () => 7);
+  const { clock } = settingsOf({ refresh });
+
+  const stop = clock.timer(() => {}, 10, false);
+  vi.unstubAllGlobals();
+
+  expect(stop()).toBeUndefined();
+});
+
+test("names the option where the tokens it is given cannot be used", () => {
+  expect(() => createSession({ refresh, tokens: { accessToken: "a\nb" } })).toThrow(
+    /^`tokens`: the access token/,
+  );
+});

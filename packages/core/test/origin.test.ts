@@ -314,3 +314,16 @@ test("shows a relative URL on a page as that page's", () => {
 
   expect(withoutQuery("me?secret")).toBe("https://app.example.com/deep/me");
 });
+
+test("covers no address of a protocol that only ends like http, whatever a function says of it", () => {
+  expect(
+    verdict(
+      originsOf(() => true),
+      "x-http://api.example.com/me",
+    ),
+  ).toBe(false);
+});
+
+test("takes no origin from a base of a protocol that only ends like http", () => {
+  expect(() => originsOf(undefined, "x-http://api.example.com")).toThrow(new TypeError(NO_ORIGIN));
+});

@@ -321,3 +321,12 @@ test("errors of the session itself name no request", async () => {
   expect("request" in (error as object)).toBe(false);
   expect((error as Error).message).toMatch(/^The session has ended/);
 });
+
+test("has no cause for a rejection where refresh said null", async () => {
+  const { session } = sessionOn(createServer(), { clock: createClock(), refresh: async () => null });
+  await session.signIn({ accessToken: "a0" });
+
+  const error = await session.refresh().catch((error) => error);
+
+  expect([error.code, error.cause]).toStrictEqual(["ERR_REFRESH_REJECTED", undefined]);
+});

@@ -20,7 +20,9 @@ function watched(): { controller: AbortController; listeners: () => [added: numb
   const controller = new AbortController();
   const added = vi.spyOn(controller.signal, "addEventListener");
   const removed = vi.spyOn(controller.signal, "removeEventListener");
-  return { controller, listeners: () => [added.mock.calls.length, removed.mock.calls.length] };
+  const aborts = (calls: readonly (readonly unknown[])[]) =>
+    calls.filter(([type]) => type === "abort").length;
+  return { controller, listeners: () => [aborts(added.mock.calls), aborts(removed.mock.calls)] };
 }
 
 test("wakes those who wait in the order they came", async () => {

@@ -3,7 +3,7 @@ import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import type { SessionOptions } from "@freshtoken/core";
 import { createServer, ledger } from "@freshtoken/testing";
-import { expect, test } from "vitest";
+import { expect, test, vi } from "vitest";
 import { createSharedStore, rejects } from "./shared-store.ts";
 import { clientOf, createClock, sessionOn, settled } from "./support.ts";
 
@@ -345,4 +345,18 @@ test("goes quiet once everything is at rest", async () => {
 
   expect((await refreshed).accessToken).toBe("a1");
   expect(clock.timers).toStrictEqual({ all: 0, keepAlive: 0 });
+});
+
+test("is kept alive for as long as a timer can be set, and by that timer alone", async () => {
+  const clock = createClock();
+  const timer = vi.spyOn(clock, "timer");
+  const { session } = sessionOn(createServer(), { clock, refresh: () => new Promise(() => {}) });
+  await session.signIn({ accessToken: "a0" });
+  timer.mockClear();
+
+  session.refresh().catch(() => {});
+  await settled();
+
+  const lasting = timer.mock.calls.filter(([, , keepAlive]) => keepAlive).map(([, ms]) => ms);
+  expect(lasting).toStrictEqual([2 ** 31 - 1]);
 });

@@ -1,7 +1,7 @@
 import { type Answer, bearer } from "@freshtoken/core";
 import { type Fault, ledger, story } from "@freshtoken/testing";
 import { expect, test } from "vitest";
-import { begin } from "./support.ts";
+import { begin, settled } from "./support.ts";
 
 const curable: [string, Fault][] = [
   ["without a challenge", { status: 401 }],
@@ -292,4 +292,21 @@ test("lets a request that was made signed out keep its 401 when somebody signs i
 
   expect((await answer).status).toBe(401);
   expect(ledger(server.log)).toMatchObject({ attempts: 0, requests: 1, refusals: 1 });
+});
+
+test("waits in a cool-down for the round that refresh() has started", async () => {
+  const { server, session, request } = await begin({ refreshAttempts: 1 });
+  server.next("token", { status: 503 });
+  await session.refresh().catch(() => {});
+  const gate = server.gate("token");
+  const refreshed = session.refresh();
+  await gate.reached(1);
+  server.next("/me", { status: 401 });
+
+  const answer = request("/me");
+  await settled();
+  gate.open();
+  await refreshed;
+
+  expect((await answer).status).toBe(200);
 });

@@ -154,3 +154,41 @@ test("revokes nothing at a sign-out of a session that is still being restored", 
 
   expect([session.state, revoked]).toStrictEqual([{ status: "signedOut" }, []]);
 });
+
+test("fails who asked for a refresh while the store was read together with the refresh that restores", async () => {
+  let asked = 0;
+  const refresh = async () => {
+    asked++;
+    return new Response(null, { status: 503 });
+  };
+  const options = { clock: createClock(), restore: true, refreshAttempts: 1, refresh };
+  const { session, events } = sessionOn(createServer(), { ...options, store: createSharedStore().peer() });
+
+  const code = await session.refresh().catch((error) => error.code);
+  await settled();
+
+  expect([code, asked]).toStrictEqual(["ERR_REFRESH_FAILED", 1]);
+  expect(events.map(({ type }) => type)).toStrictEqual(["refreshStarted", "refreshFailed"]);
+});
+
+test("counts nobody as held who asked for a refresh while the store was read", async () => {
+  const [server, shared] = [createServer(), createSharedStore()];
+  const { session, events } = sessionOn(server, { clock: createClock(), store: shared.peer() });
+
+  const code = await session.refresh().catch((error) => error.code);
+  await settled();
+
+  expect([code, events]).toStrictEqual(["ERR_SIGNED_OUT", [{ type: "loaded" }]]);
+});
+
+test("stores no refresh token alone when the refresh that restores brings no tokens that can be used", async () => {
+  const shared = createSharedStore();
+  const refresh = async () => ({ access_token: "a0", token_type: "MAC", refresh_token: "r0" });
+  const options = { clock: createClock(), restore: true, store: shared.peer(), refresh };
+  const { session } = sessionOn(createServer(), options);
+
+  const code = await session.tokens().catch((error) => error.code);
+  await settled();
+
+  expect([code, shared.held]).toStrictEqual(["ERR_REFRESH_FAILED", null]);
+});

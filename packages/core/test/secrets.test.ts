@@ -242,6 +242,25 @@ test("shows no token that was loaded just before it was redeemed", async () => {
   expect([error, ...events].flatMap(leaks)).toStrictEqual([]);
 });
 
+test("shows no token of an answer that quotes it when it is read", async () => {
+  const answer = {
+    get access_token(): string {
+      throw new TypeError(`${quoted} is not to be read`);
+    },
+  };
+  const { session, events } = sessionOn(createServer(), {
+    clock: createClock(),
+    refresh: async () => answer,
+  });
+  await session.signIn({ accessToken: "another", refreshToken: quoted });
+
+  const error = await session.refresh().catch((error) => error);
+  await settled();
+
+  expect(error.message).toContain("the token response cannot be used: [token] is not to be read");
+  expect([error, ...events].flatMap(leaks)).toStrictEqual([]);
+});
+
 test("shows no token of a stored record that is malformed", async () => {
   const tokens = { accessToken: secretTokens("access", 1, 0), refreshToken: 7 } as unknown as TokenSet;
   const store = createSharedStore({ family: "one", generation: 0, tokens }).peer();
@@ -300,4 +319,38 @@ test("keeps of a cause its name, message, code, status and stack, and nothing el
     ["code", "message", "name", "stack", "status"].sort(),
   );
   expect(leaks(error)).toStrictEqual([]);
+});
+
+test("shows no token when the exclusive section fails with an error that quotes the record", async () => {
+  const [server, shared] = [createServer({ tokens: secretTokens }), createSharedStore()];
+  const { session, events } = sessionOn(server, { clock: createClock(), store: shared.peer() });
+  await session.signIn(server.signIn());
+  shared.next(
+    "exclusive",
+    quoting(() => shared.held),
+  );
+
+  const error = await session.refresh().catch((error) => error);
+  await settled();
+
+  expect(error.message).toContain("could not be refreshed: the store could not be used");
+  expect([error, ...events].flatMap(leaks)).toStrictEqual([]);
+});
+
+test("shows no token when a save fails again and again, with an error that quotes what was to be replaced", async () => {
+  const [server, shared, clock] = [
+    createServer({ tokens: opaqueTokens }),
+    createSharedStore(),
+    createClock(),
+  ];
+  const { session, events } = sessionOn(server, { clock, store: shared.peer() });
+  await session.signIn(server.signIn());
+  const quotes = quoting(() => shared.held);
+  shared.next("save", quotes, quotes, quotes);
+
+  await session.refresh();
+  await clock.advance(10_000);
+
+  expect(events.filter(({ type }) => type === "storeFailed")).toHaveLength(3);
+  expect(leaks(events)).toStrictEqual([]);
 });

@@ -39,7 +39,7 @@ test("runs the task in its turn, and leaves no timer and no listener", async () 
   await end;
 
   expect([ends, ran.mock.calls.length, clock.timers.all]).toStrictEqual([["done"], 1, 0]);
-  expect(removed).toHaveBeenCalledOnce();
+  expect(removed).toHaveBeenCalledExactlyOnceWith("abort", expect.any(Function));
 });
 
 test("rejects as the task does", async () => {
@@ -207,4 +207,30 @@ test("ends the section at once when it is overtaken, and lets the task run on ou
   await end;
 
   expect([ends, clock.timers.all]).toStrictEqual([["done outside"], 0]);
+});
+
+test("keeps no process alive, neither while it waits for its turn nor while the store lets go", async () => {
+  const waiting = enter(never);
+  const leaving = enter(async (task) => {
+    await task();
+    return never();
+  });
+  await settled();
+
+  expect([waiting.clock.timers, leaving.clock.timers]).toStrictEqual([
+    { all: 1, keepAlive: 0 },
+    { all: 1, keepAlive: 0 },
+  ]);
+});
+
+test("leaves the signal alone once the task has run", async () => {
+  let given: AbortSignal | undefined;
+  const { end, overtaken } = enter((task, { signal }) => {
+    given = signal;
+    return task();
+  });
+  await end;
+  overtaken.abort();
+
+  expect(given?.aborted).toBe(false);
 });

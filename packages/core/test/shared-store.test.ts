@@ -672,3 +672,58 @@ test("says storeFailed of a store that cannot be subscribed to, and goes on", as
   expect(events.map(({ type }) => type)).toStrictEqual(["storeFailed", "signedIn"]);
   expect(shared.held?.tokens.accessToken).toBe("a0");
 });
+
+test("follows what another had stored when a session that could not be stored is rejected", async () => {
+  const [server, shared] = [createServer(), createSharedStore()];
+  const { session } = sessionOn(server, { clock: createClock(), store: shared.peer() });
+  await session.loaded;
+  shared.next("save", rejects);
+  await session.signIn(server.signIn());
+  shared.held = { family: "two", generation: 3, tokens: { accessToken: "2.a3" } };
+  server.withdraw();
+  await session.refresh().catch(() => {});
+
+  shared.hint();
+  await settled();
+
+  expect(session.state).toMatchObject({ status: "signedIn", tokens: { accessToken: "2.a3" } });
+});
+
+test("does not remove what was signed in while a rejection was made sure of", async () => {
+  const [server, shared] = [createServer(), createSharedStore()];
+  const { session } = sessionOn(server, { clock: createClock(), store: shared.peer() });
+  await session.signIn(server.signIn());
+  const [reading, saving] = [createGate(), createGate()];
+  server.next("token", () => {
+    shared.next("load", late(reading));
+    return { error: "invalid_grant" };
+  });
+  const refreshed = session.refresh().catch((error) => error.code);
+  await reading.reached(1);
+  shared.next("save", late(saving));
+  const signedIn = session.signIn({ accessToken: "2.a0" });
+  await saving.reached(1);
+
+  reading.open();
+  await settled();
+  saving.open();
+  await Promise.all([refreshed, signedIn]);
+  await settled();
+
+  expect(shared.held?.tokens.accessToken).toBe("2.a0");
+});
+
+test("stays signed out while the store still holds what was rejected", async () => {
+  const { server, shared, one } = await peers({}, 1);
+  server.next("token", () => {
+    shared.next("save", rejects);
+    return { error: "invalid_grant" };
+  });
+  await one.refresh().catch(() => {});
+
+  shared.hint();
+  await settled();
+
+  expect(shared.held?.tokens.accessToken).toBe("a0");
+  expect(one.state).toMatchObject({ status: "signedOut" });
+});

@@ -2,7 +2,7 @@ import type { TokenResponse, TokenSet } from "@freshtoken/core";
 import { createGate, createServer, ledger, story } from "@freshtoken/testing";
 import { expect, test } from "vitest";
 import { createSharedStore, late } from "./shared-store.ts";
-import { clientOf, createClock, sessionOn, settled } from "./support.ts";
+import { begin, clientOf, createClock, sessionOn, settled } from "./support.ts";
 
 test("takes the wire form, and a token set", async () => {
   const clock = createClock();
@@ -271,4 +271,16 @@ test("rejects at once what is stamped with an earlier family, and refreshes noth
 
   expect(code).toBe("ERR_SIGNED_OUT");
   expect(ledger(server.log)).toMatchObject({ attempts: 0, requests: 0 });
+});
+
+test("does not give refresh() the tokens of a sign-in that came before it could take its own", async () => {
+  const { clock, server, session, request } = await begin();
+  clock.jump(3_600_000);
+  server.next("/1", () => void session.signIn({ accessToken: "2.a0" }));
+
+  const first = request("/1").catch(() => {});
+  const code = await session.refresh().catch((error) => error.code);
+  await first;
+
+  expect(code).toBe("ERR_SIGNED_OUT");
 });

@@ -1,6 +1,6 @@
 import type { TokenSet } from "@freshtoken/core";
 import { createGate, createServer, ledger, type Server, story } from "@freshtoken/testing";
-import { expect, test } from "vitest";
+import { expect, test, vi } from "vitest";
 import { createSharedStore, hangs, late, rejects } from "./shared-store.ts";
 import { clientOf, createClock, sessionOn, settled } from "./support.ts";
 
@@ -351,4 +351,121 @@ test("rejects what was refused although the client signs out while it gives the 
   await settled();
 
   expect(outcome).toBe("ERR_SIGNED_OUT");
+});
+
+test("writes nothing more where a rejection has emptied the store already", async () => {
+  const [server, shared] = [createServer(), createSharedStore()];
+  const { session } = sessionOn(server, { clock: createClock(), store: shared.peer() });
+  await session.signIn(server.signIn());
+  server.withdraw();
+  await session.refresh().catch(() => {});
+  const before = shared.log.length;
+
+  await session.signOut();
+
+  expect(shared.log.slice(before)).toStrictEqual([]);
+});
+
+test("begins no write of what it has signed out, at whatever microtask it comes", async () => {
+  for (let depth = 0; depth < 40; depth++) {
+    const [server, shared] = [createServer(), createSharedStore()];
+    const { session } = sessionOn(server, { clock: createClock(), store: shared.peer() });
+    await session.signIn(server.signIn());
+    const gate = server.gate("token", "answer");
+    const refreshed = session.refresh().catch(() => {});
+    await gate.reached(1);
+    gate.open();
+    for (let tick = 0; tick < depth; tick++) await null;
+
+    const before = shared.log.length;
+    await session.signOut();
+    await refreshed;
+
+    expect(shared.log.slice(before), `${depth} microtasks`).not.toContain("save a1");
+  }
+});
+
+test("revokes what a save in flight stores, however long that takes", async () => {
+  const [server, shared, gate] = [createServer(), createSharedStore(), createGate()];
+  const revoked: unknown[] = [];
+  const revoke = async (tokens: TokenSet) => void revoked.push(tokens.refreshToken);
+  const { session } = sessionOn(server, { clock: createClock(), store: shared.peer(), revoke });
+  await session.signIn(server.signIn());
+  shared.next("save", late(gate));
+  const refreshed = session.refresh().catch(({ code }) => code);
+  await gate.reached(1);
+
+  const signedOut = session.signOut();
+  await settled();
+  gate.open();
+  await signedOut;
+  await settled();
+
+  expect([await refreshed, shared.held, revoked]).toStrictEqual(["ERR_SIGNED_OUT", null, ["r1"]]);
+});
+
+test("revokes its own tokens, not those of another family that the store holds by then", async () => {
+  const [server, shared] = [createServer(), createSharedStore()];
+  const revoked: TokenSet[] = [];
+  const revoke = async (tokens: TokenSet) => void revoked.push(tokens);
+  const { session } = sessionOn(server, { clock: createClock(), store: shared.peer(), revoke });
+  await session.signIn(server.signIn());
+  shared.held = { family: "two", generation: 3, tokens: { accessToken: "2.a3" } };
+
+  await session.signOut();
+  await settled();
+
+  expect(revoked.map(({ accessToken }) => accessToken)).toStrictEqual(["a0"]);
+});
+
+test("revokes the tokens it has, where the store holds older ones", async () => {
+  const [server, shared] = [createServer(), createSharedStore()];
+  const revoked: TokenSet[] = [];
+  const revoke = async (tokens: TokenSet) => void revoked.push(tokens);
+  const { session } = sessionOn(server, { clock: createClock(), store: shared.peer(), revoke });
+  await session.signIn(server.signIn());
+  shared.next("save", rejects);
+  await session.refresh();
+
+  await session.signOut();
+  await settled();
+
+  expect(revoked.map(({ accessToken }) => accessToken)).toStrictEqual(["a1"]);
+});
+
+test("waits for the store, also when it is asked a second time", async () => {
+  const [server, shared, saving] = [createServer(), createSharedStore(), createGate()];
+  const { session } = sessionOn(server, { clock: createClock(), store: shared.peer() });
+  await session.signIn(server.signIn());
+  shared.next("save", late(saving));
+  const ends: string[] = [];
+
+  const first = session.signOut().then(() => ends.push("first"));
+  const second = session.signOut().then(() => ends.push("second"));
+  await settled();
+  const before = [...ends];
+  saving.open();
+  await Promise.all([first, second]);
+
+  expect([before, ends]).toStrictEqual([[], ["first", "second"]]);
+});
+
+test("leaves no rejection unhandled where there is nobody to sign out, and the store is slow", async () => {
+  const unhandled = vi.fn();
+  process.on("unhandledRejection", unhandled);
+  const [shared, saving] = [createSharedStore(), createGate()];
+  shared.next("load", hangs);
+  shared.next("save", late(saving));
+  const options = { clock: createClock(), store: shared.peer(), revoke: async () => {} };
+  const { session } = sessionOn(createServer(), options);
+
+  const signedOut = session.signOut();
+  await saving.reached(1);
+  await settled();
+  saving.open();
+  await signedOut;
+  await settled();
+  process.off("unhandledRejection", unhandled);
+
+  expect(unhandled.mock.calls).toStrictEqual([]);
 });

@@ -416,3 +416,41 @@ test.each(["tokens", "refresh"] as const)("%s() loads again after a load that fa
 
   expect((await session[name]()).accessToken).toBe(name === "tokens" ? "a0" : "a1");
 });
+
+test("says that it was the load that took too long", async () => {
+  const [shared, clock] = [createSharedStore(), createClock()];
+  shared.next("load", hangs);
+  const { events } = sessionOn(createServer(), { clock, store: shared.peer() });
+
+  await clock.advance(10_000);
+
+  expect(events).toMatchObject([
+    { type: "storeFailed", error: { message: "load() of the store took longer than 10000 ms" } },
+  ]);
+});
+
+test("does not look once more for a save that failed", async () => {
+  const [server, shared, reading] = [createServer(), createSharedStore(a0), createGate()];
+  const { session } = sessionOn(server, { clock: createClock(), store: shared.peer() });
+  await session.loaded;
+  shared.next("load", late(reading));
+  shared.next("save", rejects);
+  shared.hint();
+  await reading.reached(1);
+
+  await session.signIn(server.signIn());
+  reading.open();
+  await settled();
+
+  expect(shared.log.filter((line) => line === "load")).toHaveLength(2);
+});
+
+test("says to whoever waited that the store could not be read", async () => {
+  const shared = createSharedStore(a0);
+  shared.next("load", rejects);
+  const { session } = sessionOn(createServer(), { clock: createClock(), store: shared.peer() });
+
+  const { message } = await session.tokens().catch((error) => error);
+
+  expect(message).toContain("could not be refreshed: the store could not be read");
+});

@@ -113,6 +113,11 @@ test.each<[string, unknown, string]>([
   ["a generation that is no number", { family: "f", generation: Number.NaN, tokens }, FOREIGN],
   ["a generation that cannot be counted on", { family: "f", generation: 2 ** 53, tokens }, FOREIGN],
   [
+    "a generation so late that the next ones cannot be",
+    { family: "f", generation: 2 ** 52, tokens },
+    FOREIGN,
+  ],
+  [
     "no tokens",
     { family: "f", generation: 0 },
     "a token set or a token response is an object, not undefined",
@@ -144,6 +149,18 @@ test.each<[string, unknown, string]>([
   ],
 ])("refuses a record with %s", (_, value, message) => {
   expect(() => readRecord(value, bearer())).toThrow(new TypeError(message));
+});
+
+test("reads the last generation from which can be counted on", () => {
+  expect(readRecord({ family: "f", generation: 2 ** 52 - 1, tokens }, bearer())?.generation).toBe(
+    2 ** 52 - 1,
+  );
+});
+
+test("knows no expiry of a stored token response, which does not say when it was asked for", () => {
+  const stored = { family: "f", generation: 0, tokens: { access_token: "a0", expires_in: 3600 } };
+
+  expect(readRecord(stored, bearer())?.tokens).toStrictEqual({ accessToken: "a0" });
 });
 
 test("reads a record without an access token under a scheme that sends none", () => {

@@ -1,6 +1,7 @@
 import { jwtExpiresAt, type SessionOptions, type TokenSet } from "@freshtoken/core";
 import { createServer, ledger } from "@freshtoken/testing";
 import { expect, test } from "vitest";
+import { createSharedStore } from "./shared-store.ts";
 import { clientOf, createClock, refreshAt, sessionOn, settled } from "./support.ts";
 
 const clock = createClock();
@@ -171,4 +172,28 @@ test.each([
   ["nothing", "", undefined],
 ])("reads the expiry of %s", (_, token, expiresAt) => {
   expect(jwtExpiresAt(token)).toBe(expiresAt);
+});
+
+test.each<[string, object]>([
+  ["has no refresh token", { access_token: "a1", token_type: "MAC" }],
+  ["has the same refresh token", { access_token: "a1", token_type: "MAC", refresh_token: "r0" }],
+])("stores nothing of an answer that cannot be used where it %s", async (_, answer) => {
+  const shared = createSharedStore();
+  const given: string[] = [];
+  const { session } = sessionOn(createServer(), {
+    clock: createClock(),
+    store: shared.peer(),
+    async refresh({ refreshToken }) {
+      given.push(refreshToken);
+      return answer as never;
+    },
+  });
+  await session.signIn({ accessToken: "a0", refreshToken: "r0" });
+  const before = shared.held;
+
+  await session.refresh().catch(() => {});
+  await session.refresh().catch(() => {});
+
+  expect(given).toStrictEqual(["r0", "r0"]);
+  expect(shared.held).toBe(before);
 });

@@ -220,6 +220,13 @@ test.each<[unknown, string]>([
   expect(() => read(value)).toThrow(new TypeError(message));
 });
 
+test("refuses a token of 200 KB for its last character without going back over it", () => {
+  const began = performance.now();
+
+  expect(() => read({ access_token: `${"a".repeat(200_000)}\n` })).toThrow(TypeError);
+  expect(performance.now() - began).toBeLessThan(2_000);
+});
+
 test.each(["Bearer", "bearer", "BEARER", "bEaReR", "", undefined, null, 7])(
   "takes a token type of %o",
   (token_type) => {
@@ -390,4 +397,14 @@ test.each<[unknown, string]>([
   [{}, "an object"],
 ])("names the kind of %o: %s", (value, kind) => {
   expect(kindOf(value)).toBe(kind);
+});
+
+test("takes null for a time that is not known", () => {
+  const tokens = read({ accessToken: "a0", expiresAt: null, issuedAt: null });
+
+  expect(tokens).toStrictEqual({ accessToken: "a0" });
+});
+
+test.each([null, "text", 7, true])("keeps nothing of an extra that is no object: %j", (extra) => {
+  expect(read({ accessToken: "a0", extra })).toStrictEqual({ accessToken: "a0" });
 });

@@ -158,6 +158,7 @@ test.each<[unknown, number | undefined]>([
   [undefined, undefined],
   [Number.NaN, undefined],
   [{}, undefined],
+  [["5"], undefined],
 ])("reads a Retry-After of %o as %o ms", (value, expected) => {
   expect(retryAfter(value, now)).toBe(expected);
 });
@@ -421,3 +422,74 @@ function revoked(): unknown {
   revoke();
   return proxy;
 }
+
+const words = ["invalid_grant", "server_error", "invalid_client"].flatMap((code) => [`x${code}`, `${code}x`]);
+
+test.each<[unknown]>(
+  [...words, ["invalid_grant"], { toString: () => "invalid_grant" }].map((code) => [code]),
+)("takes for a code only what is one, whole: %j", async (code) => {
+  const verdict = await judgeError({ status: 503, data: { error: code } }, undefined, now);
+
+  expect([told(verdict), verdict.what]).toStrictEqual([
+    "failed, passing",
+    "the authorization server answered 503",
+  ]);
+});
+
+test.each(["XECONNREFUSED", "ECONNREFUSEDX"])(
+  "takes for unsent only what says so, whole: %s",
+  async (code) => {
+    const verdict = await judgeError(Object.assign(new Error("failed"), { code }), undefined, now);
+
+    expect(told(verdict)).toBe("failed, lost");
+  },
+);
+
+test.each<[string, unknown, string, string]>([
+  ["a response that does not say", { response: {}, cause: { status: 503 } }, "failed, passing", "503"],
+  ["no challenge at all", { status: 400, cause: [] }, "rejected", "400"],
+  ["a success that was thrown", { status: 204 }, "failed, passing", "204"],
+  ["a choice of addresses", { status: 300 }, "failed, permanent", "300"],
+  ["text with a < in it", { status: 400, data: "1 < 2" }, "rejected", "400"],
+])("judges by its status an error with %s", async (_, thrown, expected, status) => {
+  const verdict = await judgeError(thrown, undefined, now);
+
+  expect([told(verdict), verdict.what]).toStrictEqual([
+    expected,
+    `the authorization server answered ${status}`,
+  ]);
+});
+
+test("takes no tokens from a Response whose status is not one of success", async () => {
+  const tokens = JSON.stringify({ access_token: "a1" });
+  const answers = [new Response(tokens, { status: 300 }), Response.error()];
+
+  const verdicts = await Promise.all(answers.map((answer) => judgeResult(answer, undefined, now)));
+
+  expect(verdicts).toMatchObject([
+    { type: "failed", what: "the authorization server answered 300" },
+    { type: "failed", what: "the authorization server could not be asked" },
+  ]);
+});
+
+test("says of a Response that its body was read already", async () => {
+  const response = responseOf({ status: 200, body: "{}" });
+  await response.text();
+
+  expect(await judgeResult(response, undefined, now)).toMatchObject({
+    type: "failed",
+    what: "the token response cannot be used: the body of the Response was read already",
+    permanent: true,
+  });
+});
+
+const [status, headers, text] = [200, new Headers(), async () => "{}"];
+
+test.each<[string, object]>([
+  ["a status", { access_token: "a1", headers, text }],
+  ["headers", { access_token: "a1", status, text }],
+  ["a text", { access_token: "a1", status, headers }],
+  ["headers that can be got", { access_token: "a1", status, headers: {}, text }],
+])("takes for tokens what looks like a Response without %s", async (_, value) => {
+  expect(await judgeResult(value, undefined, now)).toStrictEqual({ value });
+});

@@ -1,4 +1,4 @@
-import { expect, test } from "vitest";
+import { expect, test, vi } from "vitest";
 import { DeadlineError } from "../src/deadline.ts";
 import { settingsOf } from "../src/options.ts";
 import { memoryStore, type SessionRecord, type SessionStore } from "../src/store.ts";
@@ -190,7 +190,17 @@ test.each([
   expect(clock.timers).toStrictEqual({ all: 1, keepAlive: 0 });
   await clock.advance(300);
 
-  expect(ledger).toStrictEqual(["save f0", "disk full", "f0 failed", "save f0", "f0 stored"]);
+  expect(ledger).toStrictEqual(["save f0", "disk full", "f0 failed", "look", "save f0", "f0 stored"]);
+  expect(clock.timers.all).toBe(0);
+});
+
+test("looks before it tries again, and does not write what is there", async () => {
+  const { write, ledger, clock } = writerOn(fails, { look: async () => f0 });
+
+  await write(f0);
+  await clock.advance(300);
+
+  expect(ledger).toStrictEqual(["save f0", "disk full", "f0 failed", "look", "f0 stored"]);
   expect(clock.timers.all).toBe(0);
 });
 
@@ -258,7 +268,7 @@ test("does not try again by itself what it is closed with", async () => {
 
   expect(clock.timers.all).toBe(0);
   await clock.advance(60_000);
-  expect(ledger).toStrictEqual(["save f0", "disk full", "f0 failed", "save f0", "f0 stored"]);
+  expect(ledger).toStrictEqual(["save f0", "disk full", "f0 failed", "look", "save f0", "f0 stored"]);
 });
 
 test("does not try again what is not due any more", async () => {
@@ -309,8 +319,26 @@ test.each([
     "look",
     "save() of the store lost, yet load() shows no winner",
     "f1 failed",
+    "look",
     "save f1 over f0",
     "f1 stored",
+  ]);
+});
+
+test("writes at once over what it was to follow and has landed late", async () => {
+  let held = f0;
+  const { write, ledger, clock } = writerOn(inTurn(loses, stores), {
+    expected: () => held,
+    async look() {
+      held = f1;
+      return f1;
+    },
+  });
+
+  expect(await write(f2)).toBe("stored");
+  expect([ledger, clock.timers.all]).toStrictEqual([
+    ["save f2 over f0", "look", "save f2 over f1", "f2 stored"],
+    0,
   ]);
 });
 
@@ -328,7 +356,15 @@ test("tries once more when it is closed, at once, and leaves no timer", async ()
   await writer.close();
   await clock.advance(60_000);
 
-  expect(ledger).toStrictEqual(["save f0", "disk full", "f0 failed", "save f0", "disk full", "f0 failed"]);
+  expect(ledger).toStrictEqual([
+    "save f0",
+    "disk full",
+    "f0 failed",
+    "look",
+    "save f0",
+    "disk full",
+    "f0 failed",
+  ]);
   expect(clock.timers.all).toBe(0);
 });
 
@@ -351,4 +387,38 @@ test("closes at once where nothing is to be written", async () => {
   await writer.close();
 
   expect([ledger, clock.timers.all]).toStrictEqual([[], 0]);
+});
+
+test("says once that what failed is not due any more", async () => {
+  let isDue = true;
+  const { writer, write, ledger, clock } = writerOn(fails);
+
+  await write(f0, { due: () => isDue });
+  isDue = false;
+  await clock.advance(300);
+  await writer.close();
+
+  expect(ledger).toStrictEqual(["save f0", "disk full", "f0 failed", "f0 skipped"]);
+});
+
+test("tries again once where it is closed the moment it tries again", async () => {
+  const { writer, write, ledger, clock } = writerOn(inTurn(fails, stores));
+  const timer = vi.spyOn(clock, "timer");
+  await write(f0);
+  const again = timer.mock.lastCall?.[0];
+
+  again?.();
+  await writer.close();
+
+  expect(ledger).toStrictEqual(["save f0", "disk full", "f0 failed", "look", "save f0", "f0 stored"]);
+});
+
+test("tries a removal again where nobody can see what is there", async () => {
+  const look = () => Promise.reject(new Error("unreadable"));
+  const { write, ledger, clock } = writerOn(inTurn(fails, stores), { look });
+
+  await write(null);
+  await clock.advance(300);
+
+  expect(ledger.filter((line) => line.startsWith("save"))).toStrictEqual(["save nothing", "save nothing"]);
 });
