@@ -56,7 +56,10 @@ export function createWriter(
 
   async function perform(wanted: Write, isThere = false): Promise<Written> {
     const thought = expected();
-    let written: Written = wanted.due() ? (isThere ? "stored" : await save(wanted, thought)) : "skipped";
+    // Of two answers to one refresh token the first that was stored stays.
+    const isTaken = !isThere && thought != null && sameRecord(thought, wanted.record);
+    let written: Written = "skipped";
+    if (wanted.due() && !isTaken) written = isThere ? "stored" : await save(wanted, thought);
     if (written === "lost") written = await lost(wanted, thought);
     if (written !== "failed") failures = 0;
     wanted.ended(written);

@@ -1,4 +1,4 @@
-import type { TokenSet } from "@freshtoken/core";
+import { createSession, type SessionStore, type TokenSet } from "@freshtoken/core";
 import { createGate, createServer, ledger, type Server, type TokenResponse } from "@freshtoken/testing";
 import { expect, test } from "vitest";
 import { createSharedStore, late as lateSave, rejects } from "./shared-store.ts";
@@ -318,4 +318,42 @@ test("saves again what could not be saved, though the section is not left yet", 
 
   expect((await refreshed).accessToken).toBe("a1");
   expect(shared.held?.tokens.accessToken).toBe("a1");
+});
+
+test("does not put the late answer of an earlier round in the place of what the present one has stored", async () => {
+  const [clock, shared, leave] = [createClock(), createSharedStore(), createGate()];
+  const answers = [createGate(), createGate()];
+  const store: SessionStore = {
+    ...shared.peer(),
+    async exclusive(task) {
+      const result = await task();
+      await leave.pass();
+      return result;
+    },
+  };
+  let attempts = 0;
+  async function refresh(): Promise<TokenResponse> {
+    const attempt = ++attempts;
+    await answers[attempt - 1]?.pass();
+    return { access_token: `a1.${attempt}`, token_type: "Bearer" };
+  }
+  const session = createSession({ clock, store, refresh, refreshAttempts: 1 });
+  await session.signIn({ access_token: "a0" });
+  const first = session.refresh().catch((error) => error.code);
+  await clock.advance(10_000);
+  leave.step();
+  await first;
+  const second = session.refresh();
+  await settled();
+
+  for (const answer of [...answers].reverse()) {
+    answer.open();
+    await settled();
+  }
+  leave.open();
+
+  expect([await second, shared.held?.tokens]).toMatchObject([
+    { accessToken: "a1.2" },
+    { accessToken: "a1.2" },
+  ]);
 });

@@ -325,6 +325,13 @@ test.each([
   ]);
 });
 
+test("does not write what is thought to be there", async () => {
+  const { write, ledger, clock } = writerOn(stores, { expected: () => f1 });
+
+  expect(await write(f1)).toBe("skipped");
+  expect([ledger, clock.timers.all]).toStrictEqual([["f1 skipped"], 0]);
+});
+
 test("writes at once over what it was to follow and has landed late", async () => {
   let held = f0;
   const { write, ledger, clock } = writerOn(inTurn(loses, stores), {

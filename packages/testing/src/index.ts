@@ -2,6 +2,13 @@ export { createClock, type ManualClock, settled } from "./clock.ts";
 export type { Grace } from "./families.ts";
 export type { Endpoint, Fault, Hold, Script } from "./faults.ts";
 export { createGate, type Gate } from "./gate.ts";
+export {
+  type HistoryNote,
+  type HistoryOptions,
+  type HistoryRule,
+  type Violation,
+  violationsIn,
+} from "./history.ts";
 export { type Ledger, ledger } from "./ledger.ts";
 export {
   type Arrival,

@@ -1,3 +1,4 @@
+import type { HistoryRule } from "../history.ts";
 import type { Stage, StageOptions } from "./stage.ts";
 import type { Ability, AdapterSubject } from "./subject.ts";
 
@@ -6,6 +7,8 @@ export interface Case {
   readonly title: string;
   /** What a client must be able to do for it. */
   readonly needs?: Ability;
+  /** What the history of its servers need not keep. */
+  readonly except?: readonly HistoryRule[];
   run(open: (options?: StageOptions) => Promise<Stage>, subject: AdapterSubject): Promise<void>;
 }
 

@@ -1,4 +1,5 @@
-import { AssertionError } from "chai";
+import { AssertionError, assert } from "chai";
+import { violationsIn } from "../history.ts";
 import { until } from "../wait.ts";
 import { abort } from "./abort.ts";
 import { bodies } from "./bodies.ts";
@@ -60,7 +61,7 @@ export function adapterContract(subject: AdapterSubject): readonly ContractCase[
 }
 
 async function runCase(
-  { title, run }: Case,
+  { title, run, except = [] }: Case,
   subject: AdapterSubject,
   signal: AbortSignal | undefined,
 ): Promise<void> {
@@ -72,6 +73,14 @@ async function runCase(
   }
   try {
     await (signal ? until(run(open, subject), signal) : run(open, subject));
+    for (const { server } of stages) {
+      // Connections overtake one another: what arrives later may have been sent before.
+      const found = violationsIn(await server.log(), { except: ["older", ...except] });
+      assert.deepEqual(
+        found.map(({ what }) => what),
+        [],
+      );
+    }
   } catch (error) {
     throw failureOf(title, error);
   } finally {
