@@ -5,11 +5,11 @@ import { build } from "esbuild";
 
 // Limits in bytes of brotli. `row` is the package whose line in the README's table gives this size.
 const shapes = [
-  { name: "core: createSession", code: 'export { createSession } from "@freshtoken/core"', limit: 11_500 },
+  { name: "core: createSession", code: 'export { createSession } from "@freshtoken/core"', limit: 11_600 },
   {
     name: "core: everything",
     code: 'export * from "@freshtoken/core"',
-    limit: 11_800,
+    limit: 11_900,
     row: "@freshtoken/core",
   },
   {

@@ -32,6 +32,7 @@ export const defects: readonly Defect[] = [
     name: "ignores the session",
     adapter: (_session, _origin, bare) => bare,
     titles: [
+      "refreshes once, at whatever microtask after the save the next request is made",
       "repeats once, at once, a refresh whose answer was lost on its way",
       "rejects what is held with RefreshRejectedError where the refresh is rejected, and never sends it",
       "replays every method",
@@ -52,7 +53,6 @@ export const defects: readonly Defect[] = [
     titles: [
       "answers a burst of 100 at an expiry that nobody knew of with one refresh",
       "answers 300 requests over 10 expiries with 10 refreshes, whenever each expiry comes",
-      "refreshes once, at whatever microtask after the save the next request is made",
     ],
   },
   {
