@@ -4,7 +4,7 @@
 import { spawn } from "node:child_process";
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { join, resolve } from "node:path";
 import { createInterface } from "node:readline";
 import { copyTree, patch, runIn } from "./scratch.mjs";
 
@@ -187,10 +187,11 @@ const limits = table(
     Object.entries(limits).map(([limit, count]) => [name, limit, count.toLocaleString("en")]),
   ),
 );
-const matrix = table(
+const planting = table(
   ["planted bug", ...layers.map(({ name }) => name)],
   known.planted.map(({ bug, found }) => [bug, ...layers.map(({ name }) => found[name])]),
 );
+const matrix = known.planted.length > 0 ? planting : "Not run yet: `npx pnpm@12 prove planted`.";
 const blind = layers.filter(({ name }) => planted && !planted.some(({ found }) => found[name] === "found"));
 for (const { name } of blind) console.log(`${name} has not been seen to fail`);
 
@@ -208,3 +209,4 @@ const between = (text, mark, filling) =>
   );
 const written = between(readFileSync(page, "utf8"), "found", summary);
 writeFileSync(page, between(between(written, "limits", limits), "planted", matrix));
+await runIn(".", [resolve("node_modules/@biomejs/biome/bin/biome"), "format", "--write", page, data], 60_000);

@@ -45,7 +45,7 @@ export async function renew({ reason, from }: Round, desk: Desk, overtaken: Abor
   let attempts = 0;
   let pauses = 0;
   let repeated = false;
-  // What came of this round first: what comes after it is an orphan.
+  // What came of this round first, where it could not be stored: what comes after it is an orphan.
   let concluded: SessionRecord | undefined;
 
   for (;;) {
@@ -121,7 +121,7 @@ export async function renew({ reason, from }: Round, desk: Desk, overtaken: Abor
       // What could not be saved is due again also before the round's end is told, which waits until the section is left.
       due: () => (concluded ?? record) === record && (desk.serves(from) || desk.serves(concluded ?? from)),
       ended(written) {
-        if (written === "stored" || written === "failed") concluded ??= record;
+        if (written === "failed") concluded ??= record;
         ended(written);
       },
     });

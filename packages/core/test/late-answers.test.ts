@@ -300,6 +300,26 @@ test("does not take late tokens once the repeat's are stored, though the section
   expect((await refreshed).accessToken).toBe("a2");
 });
 
+test("does not store late tokens in place of those that could not be stored, though the section is not left yet", async () => {
+  const { clock, shared, session, answer } = await slow(3);
+  const leaving = createGate();
+  shared.next("exclusive", async (perform) => {
+    await perform();
+    await leaving.pass();
+  });
+  shared.next("save", rejects);
+  const refreshed = session.refresh();
+  await clock.advance(10_000);
+  await leaving.reached(1);
+
+  await answer();
+  leaving.open();
+  const { accessToken } = await refreshed;
+  await clock.advance(300);
+
+  expect([accessToken, shared.held?.tokens.accessToken]).toStrictEqual(["a2", "a2"]);
+});
+
 test("saves again what could not be saved, though the section is not left yet", async () => {
   const [server, clock, shared] = [createServer(), createClock(), createSharedStore()];
   const { session } = sessionOn(server, { clock, store: shared.peer() });

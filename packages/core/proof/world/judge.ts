@@ -53,17 +53,15 @@ export function createJudge(world: World): Judge {
       world.violate(`I6: ${what}, which it does not follow`);
     },
     sending(context, token) {
-      if (!token || visitorOf(context)?.hasComplained || facts.held.has(token)) return;
+      if (!token || facts.held.has(token) || isSaidToBeUnsaved(context, token)) return;
       world.violate(`I7: ${context.name} sends ${token}, which was not stored, and did not say so`);
     },
     refusing({ by, family }) {
       visitorOf(by)?.rejected.add(family);
     },
     rejected(context, family) {
-      const isTrue = facts.attempts.some(
-        (attempt) => attempt.by === context && attempt.read !== undefined && attempt.issued === undefined,
-      );
-      if (!isTrue) world.violate(`${context.name} ends sign-in ${family}, though no refresh was rejected`);
+      if (!visitorOf(context)?.rejected.has(family))
+        world.violate(`${context.name} ends sign-in ${family}, though no refresh of it was rejected`);
     },
     resting() {
       for (const { context, calls, session } of world.visitors) {
@@ -89,6 +87,14 @@ export function createJudge(world: World): Judge {
       for (const violation of found) if (!isExcused(violation, known)) world.violate(violation.what);
     },
   };
+
+  // It said `storeFailed` since it began to save it.
+  function isSaidToBeUnsaved(context: Context, token: string): boolean {
+    const complained = visitorOf(context)?.complained() ?? 0;
+    return facts.saves.some(
+      ({ by, began, record }) => by === context && began < complained && record?.tokens.accessToken === token,
+    );
+  }
 
   // Where it is not known whether a sign-in was stored, its session overwrites whatever is there.
   function isUnsure(context: Context, { family }: SessionRecord): boolean {
@@ -159,7 +165,8 @@ export function createJudge(world: World): Judge {
     const hasReturned = world.visitors.some(
       ({ context, returned }) => context.name === by && returned.has(family),
     );
-    return rule === "older" && (isBack || hasReturned);
+    if (rule === "replay" && isBack) world.limit(`a request was sent again with an older token: ${UNDONE}`);
+    return (rule === "replay" && isBack) || (rule === "older" && (isBack || hasReturned));
   }
 
   function familyOf(token: string): number {

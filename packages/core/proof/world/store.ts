@@ -23,7 +23,6 @@ interface Listener {
 
 interface Applicant {
   readonly context: Context;
-  /** Gets the section: `lose` hears that it was lost. */
   granted(section: Section): void;
 }
 

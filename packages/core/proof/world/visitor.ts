@@ -6,6 +6,7 @@ import {
   type TokenSet,
 } from "../../src/index.ts";
 import { type Context, createContext } from "./context.ts";
+import type { Moment } from "./facts.ts";
 import type { Made } from "./network.ts";
 import type { World } from "./world.ts";
 
@@ -19,8 +20,8 @@ export interface Visitor {
   readonly left: ReadonlySet<number>;
   /** What it left, and came to serve once more, since the store held it again. */
   readonly returned: ReadonlySet<number>;
-  /** It said `storeFailed`. */
-  readonly hasComplained: boolean;
+  /** When it last said `storeFailed`; 0: never. */
+  complained(): Moment;
   /** The sign-ins whose refresh tokens were rejected before it. */
   readonly rejected: Set<number>;
   /** Its user has signed out, or what it served was rejected. */
@@ -43,7 +44,7 @@ export function createVisitor(world: World, name: string, killAt?: number): Visi
   const left = new Set<number>();
   const returned = new Set<number>();
   let serving: number | null | undefined;
-  let hasComplained = false;
+  let complained: Moment = 0;
   const rejected = new Set<number>();
   let hasSignedOut = false;
 
@@ -72,7 +73,7 @@ export function createVisitor(world: World, name: string, killAt?: number): Visi
   session.subscribe(heard);
 
   function heard(event: SessionEvent): void {
-    if (event.type === "storeFailed") hasComplained = true;
+    if (event.type === "storeFailed") complained = world.moment();
     if (event.type === "signedOut") {
       world.tell(name, `is signed out by ${event.by}${event.error ? `: ${event.error.message}` : ""}`);
       if (event.error) world.judge.rejected(context, serving ?? 0);
@@ -142,9 +143,7 @@ export function createVisitor(world: World, name: string, killAt?: number): Visi
     calls,
     left,
     returned,
-    get hasComplained() {
-      return hasComplained;
-    },
+    complained: () => complained,
     rejected,
     mayEmpty: () => (serving ? rejected.has(serving) : hasSignedOut || rejected.size > 0),
     send() {
