@@ -42,6 +42,7 @@ const documented = {
     "PrivateKeyJwt",
     "TlsClientAuth",
     "createOAuth",
+    "stepUpChallenge",
   ],
   "@freshtoken/testing": [
     "createClock",

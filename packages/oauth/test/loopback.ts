@@ -5,7 +5,13 @@ import {
   startAuthorizationServer,
 } from "@freshtoken/authorization-server";
 import { onTestFinished } from "vitest";
-import { createOAuth, type OAuth, type OAuthOptions, type PendingAuthorization } from "../src/index.ts";
+import {
+  type AuthorizationOptions,
+  createOAuth,
+  type OAuth,
+  type OAuthOptions,
+  type PendingAuthorization,
+} from "../src/index.ts";
 
 /** An application at a real authorization server on loopback. */
 export async function real(
@@ -22,9 +28,10 @@ export async function real(
 export async function visit(
   oauth: OAuth,
   { redirectUri }: AuthorizationServer,
-  returnTo = "/",
+  options: AuthorizationOptions = {},
 ): Promise<{ callback: URL; pending: PendingAuthorization }> {
-  const { url, pending } = await oauth.authorizationUrl({ returnTo, parameters: { login_hint: "alice" } });
+  const parameters = { login_hint: "alice" };
+  const { url, pending } = await oauth.authorizationUrl({ ...options, parameters });
   return { callback: await follow(new URL(url), redirectUri), pending };
 }
 
