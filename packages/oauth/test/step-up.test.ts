@@ -44,8 +44,8 @@ test.each<[string, unknown]>([
   ["another error", refusedWith('Bearer error="invalid_token", acr_values="gold"')],
   ["the words elsewhere", refusedWith('Bearer realm="error=insufficient_user_authentication"')],
   [
-    "the error of another scheme only in its text",
-    refusedWith('Bearer error="x", a="error=\\"insufficient_user_authentication\\""'),
+    "the error in a quoted text",
+    refusedWith('Bearer realm="\\", error=insufficient_user_authentication, \\""'),
   ],
   ["another status", refusedWith(demand, 403)],
   ["no answer", new TypeError("fetch failed")],
