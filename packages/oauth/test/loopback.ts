@@ -21,7 +21,7 @@ export async function real(
 /** What a browser does for alice between `authorizationUrl` and `exchange`. */
 export async function visit(
   oauth: OAuth,
-  { redirectUri }: AuthorizationServer,
+  { redirectUri }: Pick<AuthorizationServer, "redirectUri">,
   returnTo = "/",
 ): Promise<{ callback: URL; pending: PendingAuthorization }> {
   const { url, pending } = await oauth.authorizationUrl({ returnTo, parameters: { login_hint: "alice" } });
@@ -29,7 +29,7 @@ export async function visit(
 }
 
 /** The whole way of alice's sign-in. */
-export async function signedIn(oauth: OAuth, server: AuthorizationServer) {
+export async function signedIn(oauth: OAuth, server: Pick<AuthorizationServer, "redirectUri">) {
   const { callback, pending } = await visit(oauth, server);
   return (await oauth.exchange(callback, pending)).tokens;
 }
