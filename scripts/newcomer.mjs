@@ -16,13 +16,14 @@ const LIFETIME = 2; // seconds, of which the server cuts off up to one
 const README = "packages/oauth/README.md";
 const [project = packed().folder] = process.argv.slice(2);
 
-// The example to the letter, but for these three: each has to stand in it once.
-function example({ issuer, clientId, redirectUri }) {
+// The example to the letter, but for these four: each has to stand in it once.
+function example({ issuer, clientId, redirectUri, api }) {
   const [, code = ""] = /^```ts\n([\s\S]*?)^```/m.exec(readFileSync(README, "utf8")) ?? [];
   const registration = [
     ["https://login.example.com", issuer],
     ["spa", clientId],
     ["https://app.example.com/callback", redirectUri],
+    ["https://api.example.com", api],
   ];
   return registration.reduce((text, [found, replacement]) => {
     const parts = text.split(JSON.stringify(found));
@@ -95,9 +96,9 @@ function openTab(start) {
   };
 }
 
-// A module of the project. Each page of the tab has its own.
-function load(module, page = 1) {
-  return import(`${pathToFileURL(join(project, module))}?page=${page}`);
+// Each page of the tab has an application of its own.
+function load(page) {
+  return import(`${pathToFileURL(join(project, "application.ts"))}?page=${page}`);
 }
 
 // Until the next second begins, so that a token lives as long as it can.
@@ -123,14 +124,13 @@ async function revoked({ revocations }) {
 await using server = await startAuthorizationServer({ accessTokenLifetime: LIFETIME });
 write("package.json", JSON.stringify({ private: true, type: "module" }));
 write("application.ts", example(server));
-write("requests.ts", 'export { sessionFetch } from "@freshtoken/fetch";\n');
 compile();
 
 const start = `${new URL(server.redirectUri).origin}/orders?page=2#last`;
 const tab = openTab(start);
-await (await load("application.ts")).signIn();
+await (await load(1)).signIn();
 await tab.leave(server.redirectUri);
-const { session, signedIn } = await load("application.ts", 2);
+const { session, authorized, signedIn } = await load(2);
 await nextSecond();
 await signedIn();
 deepStrictEqual(
@@ -138,8 +138,6 @@ deepStrictEqual(
   { address: start, stored: [], status: "signedIn" },
 );
 
-const { sessionFetch } = await load("requests.ts");
-const authorized = sessionFetch(session, { origins: [server.api] });
 for (let number = 0; number < EXPIRIES; number += 1) await expiry(session, authorized, server.api);
 await session.signOut();
 

@@ -4,6 +4,8 @@ import { mkdirSync, mkdtempSync, readdirSync, realpathSync, rmSync, symlinkSync 
 import { tmpdir } from "node:os";
 import { basename, dirname, join, resolve } from "node:path";
 
+for (const signal of ["SIGINT", "SIGTERM"]) process.on(signal, () => process.exit(1));
+
 export function tar(...args) {
   return execFileSync("tar", args, { encoding: "utf8" });
 }
