@@ -29,7 +29,7 @@ const refreshed = (presented: number) => ({ grant: "refresh_token", presented, a
 
 test("signs in, refreshes and goes on at a server that knows no OpenID", async () => {
   const { server, oauth } = await plain();
-  const { callback, pending } = await visit(oauth, server, "/orders");
+  const { callback, pending } = await visit(oauth, server);
 
   const { tokens, returnTo } = await oauth.exchange(callback, pending);
   const session = createSession({ ...oauth.session(), origins: [server.origin] });
@@ -43,7 +43,7 @@ test("signs in, refreshes and goes on at a server that knows no OpenID", async (
     expires_in: expect.any(Number), // what was left of 3,600 s when it answered
     refresh_token: expect.any(String),
     scope: "orders:read",
-    returnTo: "/orders",
+    returnTo: "/",
     nonce: undefined,
   });
   expect(await answer.json()).toStrictEqual({ account: "alice" });
