@@ -27,7 +27,7 @@ export async function real(
 /** What a browser does for alice between `authorizationUrl` and `exchange`. */
 export async function visit(
   oauth: OAuth,
-  { redirectUri }: AuthorizationServer,
+  { redirectUri }: Pick<AuthorizationServer, "redirectUri">,
   options: AuthorizationOptions = {},
 ): Promise<{ callback: URL; pending: PendingAuthorization }> {
   const parameters = { login_hint: "alice" };
@@ -36,7 +36,7 @@ export async function visit(
 }
 
 /** The whole way of alice's sign-in. */
-export async function signedIn(oauth: OAuth, server: AuthorizationServer) {
+export async function signedIn(oauth: OAuth, server: Pick<AuthorizationServer, "redirectUri">) {
   const { callback, pending } = await visit(oauth, server);
   return (await oauth.exchange(callback, pending)).tokens;
 }
