@@ -13,7 +13,7 @@ export interface Answer {
 // §9 (another proof, which the scheme had its chance to make).
 // Quoted values before it are stepped over, whatever they say.
 const INCURABLE =
-  /^(?:[^"]|"(?:\\.|[^"\\])*")*?[\s,]error\s*=\s*"?(?:insufficient_(?:user_authentication|scope)|invalid_dpop_proof|use_dpop_nonce)\b/i;
+  /^(?:[^"]|"(?:\\.|[^"\\])*")*?[\s,]error\s*=\s*"?(?:insufficient_(?:scope|user_authentication)|invalid_dpop_proof|use_dpop_nonce)\b/i;
 
 /**
  * Tells whether an answer is a refusal that new tokens can cure: a 401, unless its challenge or its origin

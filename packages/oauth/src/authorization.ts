@@ -45,7 +45,7 @@ export interface Authorized {
 
 /** Begins a sign-in with an authorization code and PKCE. */
 export async function authorizationUrl(
-  { client, redirectUri, resource, scope: usual }: Settings,
+  { client, redirectUri, resource, scope: usual, dpop }: Settings,
   server: AuthorizationServer,
   { returnTo = "/", parameters = {} }: AuthorizationOptions = {},
 ): Promise<{ url: string; pending: PendingAuthorization }> {
@@ -69,6 +69,7 @@ export async function authorizationUrl(
     ...(pending.nonce && { nonce: pending.nonce }),
     code_challenge: await calculatePKCECodeChallenge(pending.codeVerifier),
     code_challenge_method: "S256",
+    ...(await dpop?.begin(server)),
   };
   const url = endpointOf(server, "authorization");
   for (const [name, value] of Object.entries(query)) url.searchParams.set(name, value);
@@ -85,16 +86,18 @@ export async function exchange(
 ): Promise<Authorized> {
   const callback = validated(settings, server, callbackUrl, pending);
   const returnTo = returnPath(pending.returnTo);
-  const response = await authorizationCodeGrantRequest(
-    server,
-    settings.client,
-    settings.clientAuthentication,
-    callback,
-    pending.redirectUri,
-    pending.codeVerifier,
-    { ...settings.http, additionalParameters: settings.resource },
-  ).catch((cause) => {
-    throw requestFailed({ cause });
+  const send: Parameters<Settings["prove"]>[0] = (proof) =>
+    authorizationCodeGrantRequest(
+      server,
+      settings.client,
+      settings.clientAuthentication,
+      callback,
+      pending.redirectUri,
+      pending.codeVerifier,
+      { ...settings.http, ...proof, additionalParameters: settings.resource },
+    );
+  const response = await settings.prove(send).catch((cause) => {
+    throw cause instanceof OAuthError ? cause : requestFailed({ cause });
   });
   if (!response.ok) throw await refusal(response);
   return { tokens: await tokensIn(settings, server, response, pending), returnTo };
@@ -146,13 +149,13 @@ function requestFailed(evidence: { cause?: unknown; status?: number; error?: str
 }
 
 async function tokensIn(
-  { client }: Settings,
+  { client, dpop }: Settings,
   server: AuthorizationServer,
   response: Response,
   { nonce }: PendingAuthorization,
 ): Promise<TokenResponse> {
   try {
-    const expected = nonce === undefined ? {} : { expectedNonce: nonce };
+    const expected = { ...dpop?.response, ...(nonce !== undefined && { expectedNonce: nonce }) };
     return await processAuthorizationCodeResponse(server, client, response, expected);
   } catch (cause) {
     throw new OAuthError(
