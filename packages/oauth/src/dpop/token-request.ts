@@ -20,7 +20,6 @@ export async function tokenRequest(
     const isBetter = made.some((proof) => proofs.isBetterNow(proof, heard, complaint));
     if (!isBetter || !complaint || answered.has(complaint)) return response;
     answered.add(complaint);
-    await response.body?.cancel();
   }
 }
 
