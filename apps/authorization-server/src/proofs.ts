@@ -58,7 +58,9 @@ export function createProofJudge(nonces: Nonces | undefined): JudgeProof {
     if (!verified) return { error: "invalid_dpop_proof" };
     const { payload, jkt } = verified;
     if (nonces && !nonces.accepts(payload.nonce)) return { error: "use_dpop_nonce" };
-    if (!isFor(payload, request, accessToken) || seen.has(payload.jti ?? "")) {
+    // A nonce says when the proof was made, and does not depend on the client's clock.
+    const isRecent = nonces || Math.abs(Date.now() / 1_000 - (payload.iat ?? 0)) <= WINDOW;
+    if (!isRecent || !isFor(payload, request, accessToken) || seen.has(payload.jti ?? "")) {
       return { error: "invalid_dpop_proof" };
     }
     seen.add(payload.jti ?? "");
@@ -76,12 +78,11 @@ async function verify({ headers }: IncomingMessage): Promise<{ payload: JWTPaylo
 }
 
 function isFor(
-  { htm, htu, ath, iat = 0 }: JWTPayload,
+  { htm, htu, ath }: JWTPayload,
   { method, url = "/", headers }: IncomingMessage,
   accessToken: string,
 ): boolean {
   const { origin, pathname } = new URL(url, `http://${headers.host}`);
-  const isRecent = Math.abs(Date.now() / 1_000 - iat) <= WINDOW;
   const digest = createHash("sha256").update(accessToken).digest("base64url");
-  return htm === method && htu === origin + pathname && ath === digest && isRecent;
+  return htm === method && htu === origin + pathname && ath === digest;
 }
