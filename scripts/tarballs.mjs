@@ -43,6 +43,7 @@ const documented = {
     "TlsClientAuth",
     "createOAuth",
   ],
+  "@freshtoken/oauth/dpop": ["browserKey", "dpop"],
   "@freshtoken/testing": [
     "createClock",
     "createGate",

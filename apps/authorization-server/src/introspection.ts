@@ -1,7 +1,7 @@
 import type { ConfidentialClient } from "./clients.ts";
 
 /** What an active token stands for. */
-export interface Active {
+interface Active {
   readonly account: string;
   /** The thumbprint of the key that it is bound to. Absent: a Bearer token. */
   readonly jkt?: string | undefined;

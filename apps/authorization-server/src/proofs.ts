@@ -37,7 +37,7 @@ function claimsIn(proof: string): { readonly jti?: string; readonly ath?: string
 }
 
 /** What a proof that was believed says of its key; or what is wrong with it, as RFC 9449 §7.1 and §9 call it. */
-export type Judged = { readonly jkt: string } | { readonly error: "invalid_dpop_proof" | "use_dpop_nonce" };
+type Judged = { readonly jkt: string } | { readonly error: "invalid_dpop_proof" | "use_dpop_nonce" };
 
 /** Judges the proof of a request that has an access token. */
 export type JudgeProof = (request: IncomingMessage, accessToken: string) => Promise<Judged>;

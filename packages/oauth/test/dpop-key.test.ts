@@ -1,6 +1,6 @@
-import { entriesAt, ledger } from "@freshtoken/testing";
+import { createGate, entriesAt, ledger } from "@freshtoken/testing";
 import { DPoP, generateKeyPair } from "oauth4webapi";
-import { expect, test } from "vitest";
+import { expect, onTestFinished, test, vi } from "vitest";
 import { browserKey, type DPoPOptions, dpop } from "../src/dpop/index.ts";
 import { begin, bound, createKeep, pair, proofsAt } from "./bound.ts";
 import { account, METADATA, metadataOf, outcomeOf } from "./support.ts";
@@ -127,6 +127,36 @@ test("keeps the session while the key cannot be read", async () => {
   expect(ledger(server.log)).toMatchObject({ attempts: 0 });
 });
 
+test("waits 10 s for the key, and then says so", async () => {
+  vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] });
+  onTestFinished(() => void vi.useRealTimers());
+  const gate = createGate();
+  const never = () => gate.pass().then(() => pair);
+  const { server, oauth } = bound({ load: never, create: never });
+  const { send } = await begin({ server, oauth });
+
+  const outcome = outcomeOf(send(`${server.origin}/me`));
+  await gate.reached(1);
+  vi.advanceTimersByTime(10_000);
+
+  expect(await outcome).toMatchObject({
+    code: "ERR_DPOP_KEY_UNAVAILABLE",
+    cause: { message: "it took longer than 10000 ms" },
+  });
+  expect(entriesAt(server.log, "resource")).toStrictEqual([]);
+});
+
+test("leaves no timer behind when the key was found", async () => {
+  vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] });
+  onTestFinished(() => void vi.useRealTimers());
+  const { server, oauth } = bound(createKeep(pair));
+  const { send } = await begin({ server, oauth });
+
+  await send(`${server.origin}/me`);
+
+  expect(vi.getTimerCount()).toBe(0);
+});
+
 test("signs out without the key", async () => {
   const keep = createKeep(pair);
   const { server, oauth } = bound(keep);
@@ -155,6 +185,7 @@ test.each([
   [{}, "undefined"],
   [{ key: "secret" }, "string"],
   [{ key: pair.privateKey }, "object"],
+  [{ key: { privateKey: pair.publicKey, publicKey: pair.privateKey } }, "object"],
   [{ key: { load: async () => pair } }, "object"],
 ])("refuses %j as options", (options, kind) => {
   expect(() => dpop(options as DPoPOptions)).toThrow(

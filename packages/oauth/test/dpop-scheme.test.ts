@@ -139,9 +139,10 @@ test("takes neither a nonce nor a complaint from where a redirect led", async ()
   const elsewhere = { status: 401, url: "https://elsewhere.test/", field, response: undefined };
   await scheme?.fields({ accessToken: "a0" }, request);
 
-  const asked = [elsewhere, { ...elsewhere, url: "" }].map((answer) => scheme?.answered?.(answer, request));
+  const urls = [elsewhere.url, "http://[", undefined];
+  const asked = urls.map((url) => scheme?.answered?.({ ...elsewhere, url }, request));
 
-  expect(asked).toStrictEqual([undefined, "replay"]);
+  expect(asked).toStrictEqual([undefined, undefined, "replay"]);
 });
 
 test("takes the server's clock where a proof is refused, and replays", async () => {
@@ -154,6 +155,30 @@ test("takes the server's clock where a proof is refused, and replays", async () 
   const [wrong = 0, right = 0] = proofsAt(server, "resource").map(({ claims }) => claims.iat);
   expect(Math.round((right - wrong) / 60)).toBe(-60);
   expect(ledger(server.log).attempts).toBe(0);
+});
+
+test("takes the server's clock with its nonce, so that one replay betters both", async () => {
+  const { server, oauth } = bound();
+  const { send } = await begin({ server, oauth });
+  const { status, headers } = wantsNonce("n1");
+  server.next("/me", { status, headers: { ...headers, date: dateIn(3_600) } });
+
+  expect((await send(`${server.origin}/me`)).status).toBe(200);
+
+  const [wrong = 0, right = 0] = proofsAt(server, "resource").map(({ claims }) => claims.iat);
+  expect(Math.round((right - wrong) / 60)).toBe(60);
+});
+
+test("leaves its clock alone where nothing was refused", async () => {
+  const { server, oauth } = bound();
+  const { send } = await begin({ server, oauth });
+  server.next("/me", { json: {}, headers: { date: dateIn(3_600) } });
+
+  await send(`${server.origin}/me`);
+  await send(`${server.origin}/me`);
+
+  const [first = 0, second = 0] = proofsAt(server, "resource").map(({ claims }) => claims.iat);
+  expect(Math.round((second - first) / 60)).toBe(0);
 });
 
 test("gives a second refused proof to its caller, without a refresh", async () => {

@@ -11,16 +11,20 @@ export interface DPoPKey {
   create(): Promise<CryptoKeyPair>;
 }
 
-/** Takes a key pair for one that is always there, and names the errors of one that is stored. */
+// As long as an attempt of a session may take.
+const DEADLINE = 10_000;
+
+/** Takes a key pair for one that is always there, and gives one that is stored a deadline. */
 export function keptKey(key: CryptoKeyPair | DPoPKey): DPoPKey {
-  const { load, create } = "privateKey" in key ? constant(key) : key;
-  return { load: () => reached(() => load.call(key)), create: () => reached(() => create.call(key)) };
+  if ("privateKey" in key) return { load: async () => key, create: async () => key };
+  return { load: () => reached(() => key.load()), create: () => reached(() => key.create()) };
 }
 
 /** Tells whether a value is a key pair, or something that keeps one. */
 export function isKey(value: unknown): value is CryptoKeyPair | DPoPKey {
   const { privateKey, publicKey, load, create } = Object(value);
-  return (privateKey && publicKey) || (typeof load === "function" && typeof create === "function");
+  const isPair = privateKey?.type === "private" && publicKey?.type === "public";
+  return isPair || (typeof load === "function" && typeof create === "function");
 }
 
 export function keyLost(): OAuthError {
@@ -30,18 +34,20 @@ export function keyLost(): OAuthError {
   );
 }
 
-function constant(pair: CryptoKeyPair): DPoPKey {
-  return { load: async () => pair, create: async () => pair };
-}
-
 async function reached<R>(ask: () => Promise<R>): Promise<R> {
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(new Error(`it took longer than ${DEADLINE} ms`)), DEADLINE);
+  });
   try {
-    return await ask();
+    return await Promise.race([ask(), late]);
   } catch (cause) {
     throw new OAuthError(
       "ERR_DPOP_KEY_UNAVAILABLE",
       "The key that tokens are bound to could not be read or stored; the cause says why. Nothing was sent",
       { cause },
     );
+  } finally {
+    clearTimeout(timer);
   }
 }

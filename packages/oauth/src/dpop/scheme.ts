@@ -1,4 +1,5 @@
 import type { Answer, Scheme, SchemeRequest } from "@freshtoken/core";
+import { parse } from "../address.ts";
 import type { Complaint, Proof, Proofs } from "./proofs.ts";
 
 /** What was sent of one request so far. */
@@ -37,7 +38,7 @@ export function dpopScheme(proofs: Proofs, key: () => Promise<CryptoKeyPair>): S
 
 // After a redirect: neither its nonce nor its complaint is about our proof.
 function isFromElsewhere({ url }: Answer, { origin }: Proof): boolean {
-  return Boolean(url) && new URL(String(url)).origin !== origin;
+  return parse(url ?? "", origin)?.origin !== origin;
 }
 
 function complaintIn(answer: Answer, { terms }: Proof): Complaint | undefined {
