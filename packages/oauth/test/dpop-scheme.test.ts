@@ -70,6 +70,18 @@ test("takes a new nonce beside a hidden challenge for one, where none was sent",
   expect(ledger(server.log)).toMatchObject({ attempts: 0, refusals: 1 });
 });
 
+test("refreshes where a request that had a nonce is refused behind a hidden challenge", async () => {
+  const { server, oauth } = bound();
+  const { send } = await begin({ server, oauth });
+  server.next("/me", { json: {}, headers: { "dpop-nonce": "n1" } }, refusesToken("n2", HIDDEN));
+
+  await send(`${server.origin}/me`);
+  expect((await send(`${server.origin}/me`)).status).toBe(200);
+
+  expect(noncesAt(server, "resource")).toStrictEqual([undefined, "n1", "n2"]);
+  expect(ledger(server.log)).toMatchObject({ refreshes: 1, refusals: 1 });
+});
+
 test.each([
   ["the token first", [refusesToken("n1"), {}]],
   ["the nonce first", [wantsNonce("n1"), refusesToken("n2"), {}]],
