@@ -1,7 +1,7 @@
 import { createSession } from "@freshtoken/core";
 import { sessionFetch } from "@freshtoken/fetch";
 import { DPoP } from "oauth4webapi";
-import { afterEach, expect, inject, test } from "vitest";
+import { afterEach, expect, inject, onTestFinished, test, vi } from "vitest";
 import { browserKey, dpop } from "../src/dpop/index.ts";
 import { createOAuth } from "../src/index.ts";
 
@@ -108,6 +108,20 @@ test("finds the page's key in a worker", async () => {
   const found = await elsewhere("load");
 
   expect(new Set(await thumbprints([made, found])).size).toBe(1);
+});
+
+test("reads the key once for requests that leave together, and anew for the next", async () => {
+  await browserKey("app").create();
+  const { load } = browserKey("app");
+  const opened = vi.spyOn(indexedDB, "open");
+  onTestFinished(() => opened.mockRestore());
+
+  await Promise.all(Array.from({ length: 10 }, load));
+  await clear();
+  const next = await load();
+
+  expect(opened).toHaveBeenCalledTimes(2);
+  expect(next).toBeUndefined();
 });
 
 test("touches no database until a sign-in begins", async () => {

@@ -193,6 +193,12 @@ test.each([
   );
 });
 
+test.each([undefined, "", 7, {}])("refuses %j as the name of a key", (name) => {
+  expect(() => browserKey(name as string)).toThrow(
+    new TypeError(`the name of a key is a text, not ${typeof name}`),
+  );
+});
+
 test("signs with the key that is there now", async () => {
   let current = pair;
   const load = async () => current;

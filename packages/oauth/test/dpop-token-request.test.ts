@@ -2,7 +2,7 @@ import { createGate, entriesAt } from "@freshtoken/testing";
 import { generateKeyPair } from "oauth4webapi";
 import { expect, test } from "vitest";
 import { PrivateKeyJwt } from "../src/index.ts";
-import { begin, bound, dateIn, noncesAt, pair, proofsAt } from "./bound.ts";
+import { begin, bound, createKeep, dateIn, noncesAt, pair, proofsAt } from "./bound.ts";
 import { formsAt } from "./support.ts";
 
 const wantsNonce = (nonce: string) => ({ error: "use_dpop_nonce", headers: { "dpop-nonce": nonce } });
@@ -191,6 +191,19 @@ test("signs a service in with a key, and asks again with it", async () => {
   expect(noncesAt(server, "token")).toStrictEqual([undefined, "n1"]);
   expect(formsAt(server, "token")[1]).toContainEqual(["grant_type", "client_credentials"]);
   expect(session.state).toMatchObject({ tokens: { accessToken: "s0", tokenType: "DPoP" } });
+});
+
+test("gives a service whose key is gone another one, and new tokens for it", async () => {
+  const keep = createKeep(pair);
+  const { server, oauth } = bound(keep);
+  server.always("token", { json: { access_token: "s0", token_type: "DPoP", expires_in: 3600 } });
+  const { session } = await begin({ server, oauth }, oauth.clientCredentials());
+  keep.lose();
+
+  await session.refresh();
+
+  expect(keep.asked).toStrictEqual(["create"]);
+  expect(session.state).toMatchObject({ status: "signedIn", tokens: { accessToken: "s0" } });
 });
 
 test("revokes without a proof, which RFC 7009 does not ask for", async () => {

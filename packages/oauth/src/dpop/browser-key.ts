@@ -9,6 +9,7 @@ const STORE = "dpop-keys";
  * can read its private half, only sign with it. It outlives a sign-out, and the next sign-in uses it again.
  *
  * Where IndexedDB is not to be had, a request rejects with an `OAuthError`: `ERR_DPOP_KEY_UNAVAILABLE`.
+ * @throws TypeError where the name is none
  * @example
  * ```ts
  * import { createOAuth } from "@freshtoken/oauth";
@@ -23,6 +24,8 @@ const STORE = "dpop-keys";
  * ```
  */
 export function browserKey(name: string): DPoPKey {
+  if (!name || typeof name !== "string")
+    throw new TypeError(`the name of a key is a text, not ${typeof name}`);
   let reading: Promise<CryptoKeyPair | undefined> | undefined;
 
   // Requests that leave together read once.
@@ -39,7 +42,7 @@ export function browserKey(name: string): DPoPKey {
   //   tab 1: make k1 ──▶ [ none there: k1 ] ──▶ k1
   //   tab 2: make k2 ─────────────────────────────▶ [ k1 is there ] ──▶ k1
   async function create(): Promise<CryptoKeyPair> {
-    const made = (await load()) ?? (await generateKeyPair("ES256"));
+    const made = await generateKeyPair("ES256");
     return inStore("readwrite", (keys, found) => {
       keys.get(name).onsuccess = ({ target }) => {
         const { result } = target as IDBRequest<CryptoKeyPair | undefined>;

@@ -48,7 +48,7 @@ export function dpop(options: DPoPOptions): Binding {
     response: { recognizedTokenTypes: { bearer: refuseBearer } },
     session: {
       scheme: dpopScheme(proofs, held),
-      // Without its key a refresh token is worth nothing, to nobody: only the user can help.
+      // Without its key a public client's refresh token is worth nothing, to nobody: only the user can help.
       isRejection: (error) => (error instanceof OAuthError ? error.code === "ERR_DPOP_KEY_LOST" : undefined),
     },
   };
