@@ -127,9 +127,11 @@ test("adopts the nonce of every answer", async () => {
   expect(noncesAt(server, "resource")).toStrictEqual([undefined, "n1", "n2", "n2", "n3"]);
 });
 
-test("keeps the nonces of the two servers apart", async () => {
+test.each([
+  ["two origins", "https://api.test"],
+  ["one origin", "https://server.test"],
+])("keeps the nonces of the authorization server and the API apart, at %s", async (_, api) => {
   const { server, oauth } = bound();
-  const api = "https://api.test";
   const { session, send } = await begin({ server, oauth }, { origins: [api] });
   server.next("/me", wantsNonce("n1"));
   server.next("token", { error: "use_dpop_nonce", headers: { "dpop-nonce": "m1" } });
@@ -140,6 +142,17 @@ test("keeps the nonces of the two servers apart", async () => {
 
   expect(noncesAt(server, "resource")).toStrictEqual([undefined, "n1", "n1"]);
   expect(noncesAt(server, "token")).toStrictEqual([undefined, "m1"]);
+});
+
+test("keeps the nonces of two APIs apart", async () => {
+  const { server, oauth } = bound();
+  const origins = ["https://one.test", "https://two.test"];
+  const { send } = await begin({ server, oauth }, { origins });
+  server.next("/me", wantsNonce("n1"), {}, wantsNonce("n2"));
+
+  for (const origin of [...origins, ...origins]) await send(`${origin}/me`);
+
+  expect(noncesAt(server, "resource")).toStrictEqual([undefined, "n1", undefined, "n2", "n1", "n2"]);
 });
 
 test("takes neither a nonce nor a complaint from where a redirect led", async () => {

@@ -26,7 +26,8 @@ export function dpop(options: DPoPOptions): Binding {
     throw new TypeError(`\`key\` is a CryptoKeyPair, or has load() and create(); not ${typeof key}`);
   }
   const { load, create } = keptKey(key);
-  const proofs = createProofs();
+  // An authorization server and an API at one origin may each have nonces of their own.
+  const proofs = { token: createProofs(), api: createProofs() };
 
   async function held(): Promise<CryptoKeyPair> {
     const pair = await load();
@@ -36,7 +37,7 @@ export function dpop(options: DPoPOptions): Binding {
 
   async function begun(server: AuthorizationServer): Promise<CryptoKeyPair> {
     const pair = await create();
-    await checkAlgorithm(server, proofs, pair);
+    await checkAlgorithm(server, proofs.token, pair);
     return pair;
   }
 
@@ -44,10 +45,10 @@ export function dpop(options: DPoPOptions): Binding {
     async begin(server) {
       return { dpop_jkt: await DPoP({}, await begun(server)).calculateThumbprint() };
     },
-    prove: async (send, begins) => tokenRequest(send, proofs, await (begins ? begun(begins) : held())),
+    prove: async (send, begins) => tokenRequest(send, proofs.token, await (begins ? begun(begins) : held())),
     response: { recognizedTokenTypes: { bearer: refuseBearer } },
     session: {
-      scheme: dpopScheme(proofs, held),
+      scheme: dpopScheme(proofs.api, held),
       // Without its key a public client's refresh token is worth nothing, to nobody: only the user can help.
       isRejection: (error) => (error instanceof OAuthError ? error.code === "ERR_DPOP_KEY_LOST" : undefined),
     },
