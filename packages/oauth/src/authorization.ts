@@ -86,7 +86,7 @@ export async function exchange(
 ): Promise<Authorized> {
   const callback = validated(settings, server, callbackUrl, pending);
   const returnTo = returnPath(pending.returnTo);
-  const send: Parameters<Settings["prove"]>[0] = (proof) =>
+  const response = await settings.prove((proof) =>
     authorizationCodeGrantRequest(
       server,
       settings.client,
@@ -95,10 +95,10 @@ export async function exchange(
       pending.redirectUri,
       pending.codeVerifier,
       { ...settings.http, ...proof, additionalParameters: settings.resource },
-    );
-  const response = await settings.prove(send).catch((cause) => {
-    throw cause instanceof OAuthError ? cause : requestFailed({ cause });
-  });
+    ).catch((cause) => {
+      throw requestFailed({ cause });
+    }),
+  );
   if (!response.ok) throw await refusal(response);
   return { tokens: await tokensIn(settings, server, response, pending), returnTo };
 }
