@@ -1,4 +1,5 @@
-import { createGate, entriesAt, ledger } from "@freshtoken/testing";
+import { createSession, memoryStore } from "@freshtoken/core";
+import { createClock, createGate, entriesAt, ledger } from "@freshtoken/testing";
 import { DPoP, generateKeyPair } from "oauth4webapi";
 import { expect, onTestFinished, test, vi } from "vitest";
 import { browserKey, type DPoPOptions, dpop } from "../src/dpop/index.ts";
@@ -197,6 +198,22 @@ test.each([undefined, "", 7, {}])("refuses %j as the name of a key", (name) => {
   expect(() => browserKey(name as string)).toThrow(
     new TypeError(`the name of a key is a text, not ${typeof name}`),
   );
+});
+
+test.each(["Bearer", undefined])("takes no session of the type %s from a store", async (tokenType) => {
+  const { server, oauth } = bound();
+  const store = memoryStore();
+  await store.save({
+    family: "f",
+    generation: 0,
+    tokens: { accessToken: "a0", refreshToken: "r0", tokenType },
+  });
+  const session = createSession({ ...oauth.session(), store, clock: createClock() });
+
+  await session.loaded;
+
+  expect(session.state).toStrictEqual({ status: "signedOut" });
+  expect(server.log).toStrictEqual([]);
 });
 
 test("signs with the key that is there now", async () => {
