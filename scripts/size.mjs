@@ -3,7 +3,8 @@ import { existsSync, readFileSync } from "node:fs";
 import { brotliCompressSync, constants, gzipSync } from "node:zlib";
 import { build } from "esbuild";
 
-// Limits in bytes of brotli. `row` is the package whose line in the README's table gives this size.
+// Limits in bytes of brotli. `row` is the package whose line in the README's table gives this size; `without` is a
+// text of something that is not to come along.
 const shapes = [
   { name: "core: createSession", code: 'export { createSession } from "@freshtoken/core"', limit: 11_700 },
   {
@@ -39,6 +40,13 @@ const shapes = [
     external: ["@freshtoken/core"],
     limit: 8_000,
     row: "@freshtoken/oauth",
+    without: "dpop+jwt",
+  },
+  {
+    name: "oauth and its DPoP",
+    code: 'export { createOAuth } from "@freshtoken/oauth"; export { browserKey, dpop } from "@freshtoken/oauth/dpop"',
+    external: ["@freshtoken/core"],
+    limit: 11_400,
   },
   {
     name: "core and fetch",
@@ -47,12 +55,12 @@ const shapes = [
   },
 ];
 
-const entry = (name) => `./packages/${name}/dist/index.js`;
+const entry = (name, path = "") => `./packages/${name}/dist${path}/index.js`;
 
 async function measure({ code, external = [] }) {
   const { outputFiles } = await build({
     stdin: {
-      contents: code.replaceAll(/"@freshtoken\/(\w+)"/g, (_, name) => `"${entry(name)}"`),
+      contents: code.replaceAll(/"@freshtoken\/(\w+)(\/\w+)?"/g, (_, ...path) => `"${entry(...path)}"`),
       resolveDir: ".",
     },
     bundle: true,
@@ -65,9 +73,10 @@ async function measure({ code, external = [] }) {
     treeShaking: true,
     write: false,
   });
-  const { contents } = outputFiles[0];
+  const { contents, text } = outputFiles[0];
   const brotli = brotliCompressSync(contents, { params: { [constants.BROTLI_PARAM_QUALITY]: 11 } });
-  return { minified: contents.length, gzip: gzipSync(contents, { level: 9 }).length, brotli: brotli.length };
+  const gzip = gzipSync(contents, { level: 9 });
+  return { minified: contents.length, gzip: gzip.length, brotli: brotli.length, text };
 }
 
 const kilobytes = (bytes) => `${(bytes / 1000).toFixed(1)} kB`;
@@ -86,6 +95,8 @@ for (const shape of shapes) {
   const size = { ...(await measure(shape)), limit: shape.limit };
   console.log(shape.name.padEnd(22), ...columns.map((column) => String(size[column]).padStart(9)));
 
+  if (shape.without && size.text.includes(shape.without))
+    problems.push(`${shape.name}: brings ${shape.without}`);
   if (size.brotli > shape.limit)
     problems.push(`${shape.name}: ${size.brotli} bytes, the limit is ${shape.limit}`);
   const said = shape.row && stated(shape.row);

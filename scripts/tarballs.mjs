@@ -36,6 +36,7 @@ const documented = {
     "createOAuth",
     "stepUpChallenge",
   ],
+  "@freshtoken/oauth/dpop": ["browserKey", "dpop"],
   "@freshtoken/testing": [
     "createClock",
     "createGate",
