@@ -4,7 +4,7 @@ import { brotliCompressSync, constants, gzipSync } from "node:zlib";
 import { build } from "esbuild";
 
 // Limits in bytes of brotli. `row` is the package whose line in the README's table gives this size; `without` is a
-// text of something that is not to come along.
+// text of something that is not to come along; `beside` is a library of which only what we add is counted.
 const shapes = [
   { name: "core: createSession", code: 'export { createSession } from "@freshtoken/core"', limit: 11_700 },
   {
@@ -38,9 +38,16 @@ const shapes = [
     name: "oauth, without core",
     code: 'export { createOAuth } from "@freshtoken/oauth"',
     external: ["@freshtoken/core"],
-    limit: 8_000,
+    limit: 8_050,
     row: "@freshtoken/oauth",
     without: "dpop+jwt",
+  },
+  {
+    name: "oauth, what it adds",
+    code: 'export { createOAuth } from "@freshtoken/oauth"',
+    external: ["@freshtoken/core"],
+    beside: { name: "oauth4webapi", in: "packages/oauth" },
+    limit: 2_000,
   },
   {
     name: "oauth and its DPoP",
@@ -57,11 +64,11 @@ const shapes = [
 
 const entry = (name, path = "") => `./packages/${name}/dist${path}/index.js`;
 
-async function measure({ code, external = [] }) {
+async function measure({ code, external = [], beside, resolveDir = "." }) {
   const { outputFiles } = await build({
     stdin: {
       contents: code.replaceAll(/"@freshtoken\/(\w+)(\/\w+)?"/g, (_, ...path) => `"${entry(...path)}"`),
-      resolveDir: ".",
+      resolveDir,
     },
     bundle: true,
     external,
@@ -76,7 +83,24 @@ async function measure({ code, external = [] }) {
   const { contents, text } = outputFiles[0];
   const brotli = brotliCompressSync(contents, { params: { [constants.BROTLI_PARAM_QUALITY]: 11 } });
   const gzip = gzipSync(contents, { level: 9 });
-  return { minified: contents.length, gzip: gzip.length, brotli: brotli.length, text };
+  const size = { minified: contents.length, gzip: gzip.length, brotli: brotli.length, text };
+  return beside ? added(size, await measure(await used({ code, external, beside }))) : size;
+}
+
+// What a shape uses of a library, as a shape of its own.
+async function used({ code, external, beside }) {
+  const { text } = await measure({ code, external: [...external, beside.name] });
+  const imports = text.matchAll(/import\{([^}]*)\}from"([^"]*)"/g);
+  const names = [...imports]
+    .filter(([, , from]) => from === beside.name)
+    .flatMap(([, list]) => list.split(","));
+  const exported = new Set(names.map((name) => name.split(" as ")[0]));
+  return { code: `export { ${[...exported].join(", ")} } from "${beside.name}"`, resolveDir: beside.in };
+}
+
+function added(whole, part) {
+  const columns = ["minified", "gzip", "brotli"];
+  return Object.fromEntries(columns.map((column) => [column, whole[column] - part[column]]));
 }
 
 const kilobytes = (bytes) => `${(bytes / 1000).toFixed(1)} kB`;

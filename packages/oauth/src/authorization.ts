@@ -56,11 +56,12 @@ export async function authorizationUrl(
 ): Promise<{ url: string; pending: PendingAuthorization }> {
   if (!redirectUri) throw new TypeError("`redirectUri` is needed to sign in: give it to createOAuth");
   const { scope = usual, max_age } = parameters;
+  const nonce = scope?.split(" ").includes("openid") && { nonce: generateRandomNonce() };
   const pending: PendingAuthorization = {
     issuer: server.issuer,
     state: generateRandomState(),
     codeVerifier: generateRandomCodeVerifier(),
-    ...(scope?.split(" ").includes("openid") && { nonce: generateRandomNonce() }),
+    ...nonce,
     ...(max_age && { maxAge: Number(max_age) }),
     redirectUri,
     returnTo: returnPath(returnTo),
@@ -72,7 +73,7 @@ export async function authorizationUrl(
     client_id: client.client_id,
     redirect_uri: redirectUri,
     state: pending.state,
-    ...(pending.nonce && { nonce: pending.nonce }),
+    ...nonce,
     code_challenge: await calculatePKCECodeChallenge(pending.codeVerifier),
     code_challenge_method: "S256",
     ...(await dpop?.begin(server)),
@@ -162,10 +163,8 @@ async function tokensIn(
 ): Promise<TokenResponse> {
   try {
     // Nonce and age are claims of an ID token, and where none is asked for, none is to be expected.
-    const expected = {
-      ...dpop?.response,
-      ...(nonce !== undefined && { expectedNonce: nonce, ...(maxAge !== undefined && { maxAge }) }),
-    };
+    // An age that is undefined counts as none there, whatever the types say.
+    const expected = { ...dpop?.response, ...(nonce && { expectedNonce: nonce, maxAge: maxAge as number }) };
     return await processAuthorizationCodeResponse(server, client, response, expected);
   } catch (cause) {
     throw new OAuthError(
