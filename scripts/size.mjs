@@ -64,6 +64,13 @@ const shapes = [
 
 const entry = (name, path = "") => `./packages/${name}/dist${path}/index.js`;
 
+// What is external here has no side effects: of it only what is used is imported.
+function leaveOut(names) {
+  const resolve = ({ path }) =>
+    names.includes(path) ? { path, external: true, sideEffects: false } : undefined;
+  return { name: "leave out", setup: ({ onResolve }) => onResolve({ filter: /./ }, resolve) };
+}
+
 async function measure({ code, external = [], beside, resolveDir = "." }) {
   const { outputFiles } = await build({
     stdin: {
@@ -71,7 +78,7 @@ async function measure({ code, external = [], beside, resolveDir = "." }) {
       resolveDir,
     },
     bundle: true,
-    external,
+    plugins: [leaveOut(external)],
     format: "esm",
     legalComments: "none",
     logLevel: "error",
