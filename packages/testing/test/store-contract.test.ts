@@ -6,7 +6,9 @@ import {
   type StoreSubject,
   storeContract,
 } from "../src/contract/index.ts";
-import { aliasing, but, comparing, parting, roomy } from "./store-defective.ts";
+import { createPlace } from "../src/contract/store/place.ts";
+import { createGate, settled } from "../src/index.ts";
+import { aliasing, but, comparing, entering, parting, roomy } from "./store-defective.ts";
 import { type StoreDefect, storeDefects } from "./store-defects.ts";
 import { right, subjectOf, type View } from "./store-subject.ts";
 
@@ -103,14 +105,58 @@ test("closes the place of a case, whether its promise is kept, broken or given u
   expect(ended).toStrictEqual(["kept", "broken", "given up"]);
 });
 
-test("closes the sessions of a case that fails", async () => {
-  const stage = stageOf(comparing(() => true));
-  const { run } = caseOf("agrees on one of the sign-ins that sessions make at once", { begin: () => stage });
+test("closes a place that comes when its case was given up", async () => {
+  const gate = createGate();
+  let closed = 0;
+  const begin = async () => {
+    await gate.pass();
+    return { ...stageOf(right), close: () => void closed++ };
+  };
+  const late = caseOf("holds nothing at first, and loads that as null", { begin });
 
-  await run({ signal: AbortSignal.abort(tooLate) }).catch(() => {});
-  await new Promise(setImmediate);
+  const message = await messageOf(late, 20);
+  const before = closed;
+  gate.open();
+  await settled();
+
+  expect([message, before, closed]).toStrictEqual([
+    "holds nothing at first, and loads that as null: too late",
+    0,
+    1,
+  ]);
+});
+
+test("closes the sessions of a case that fails", async () => {
+  const stage = stageOf(entering((task) => task()));
+  const { run } = caseOf(
+    "signs all sessions in where one does, and refreshes once for all, eight sign-ins in a row",
+    { begin: () => stage },
+  );
+
+  await expect(run()).rejects.toThrow("attempts");
+  await settled();
 
   expect(await stage.listeners?.()).toBe(0);
+});
+
+test("finds what a server has seen that must never happen, whatever else a case demands", async () => {
+  const place = createPlace(stageOf(right), []);
+  const redeem = () =>
+    place.server.fetch("/token", {
+      method: "POST",
+      body: new URLSearchParams({ grant_type: "refresh_token", refresh_token: "r0" }),
+    });
+  place.server.signIn();
+
+  await redeem();
+  await redeem();
+
+  await expect(place.leave()).rejects.toMatchObject({
+    actual: [
+      "at 3: r0 is presented again, though its answer was read at 2",
+      "at 4: r0 is reused: it was rotated away before",
+    ],
+  });
 });
 
 function stageOf(view: View): { open(): SessionStore; listeners?(): number | Promise<number> } {

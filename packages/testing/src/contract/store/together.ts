@@ -71,8 +71,7 @@ export const together: readonly StoreCase[] = [
       await one.session.refresh();
       await Promise.all(others.map(({ when }) => when(serves("a1"))));
 
-      const last = others.map(({ events }) => events.at(-1));
-      assert.deepEqual(last, Array(COUNT - 1).fill({ type: "refreshed", by: "another" }));
+      for (const { events } of others) assert.deepInclude(events, { type: "refreshed", by: "another" });
       assert.deepInclude(ledger(server.log), { attempts: 1 });
     },
   },
@@ -85,8 +84,7 @@ export const together: readonly StoreCase[] = [
       await one.session.signOut();
       await Promise.all(others.map(({ when }) => when(isSignedOut)));
 
-      const last = others.map(({ events }) => events.at(-1));
-      assert.deepEqual(last, Array(COUNT - 1).fill({ type: "signedOut", by: "another" }));
+      for (const { events } of others) assert.deepInclude(events, { type: "signedOut", by: "another" });
       assert.deepEqual((await peer()).session.state, { status: "signedOut" });
       assert.isNull(await (await open()).load());
     },
