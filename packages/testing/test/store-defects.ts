@@ -8,6 +8,7 @@ import {
   crowded,
   entering,
   lagging,
+  leaving,
   listening,
   lockingSaves,
   parting,
@@ -15,8 +16,6 @@ import {
   roomy,
   saving,
   storing,
-  stuck,
-  type Task,
   takingOwnTurns,
 } from "./store-defective.ts";
 import { isSame, recordIn, rejection, type View } from "./store-subject.ts";
@@ -36,9 +35,9 @@ const raced = (who: string) =>
     (what) => `lets one of 20 saves win that ${who} over ${what}, and keeps that one`,
   );
 
-const signedOutMeanwhile = "stores nothing of a refresh during which another session has signed out";
-const signedInMeanwhile =
-  "stores nothing of a refresh during which another session has signed in, and follows that one";
+const [signedOutMeanwhile = "", signedInMeanwhile = ""] = ["out", "in"].map(
+  (what) => `stores nothing of a refresh during which another session has signed ${what}, and follows that`,
+);
 const failing = (how: string) => `rejects as a task does that ${how}, and lets the next one in`;
 const countsTo100 = "loads in the section what was saved in the one before it: 100 turns of four contexts";
 const oneRefresh = "refreshes once at an expiry that all sessions meet at once, though none hears of another";
@@ -313,16 +312,7 @@ export const storeDefects: readonly StoreDefect[] = [
   },
   {
     name: "lets the next one in after a while",
-    view: entering((task, signal, exclusive) => {
-      const { promise, resolve, reject } = deferredLike(task);
-      const inside = () => {
-        const running = task();
-        running.then(resolve, reject);
-        return Promise.race([running, settled()]);
-      };
-      exclusive(inside, { signal }).catch(reject);
-      return promise;
-    }),
+    view: leaving((running) => Promise.race([running, settled()])),
     titles: ["lets nobody in while another is in the section, however long that takes"],
   },
   {
@@ -349,25 +339,32 @@ export const storeDefects: readonly StoreDefect[] = [
   },
   {
     name: "stays taken after a task that failed",
-    view: entering((task, signal, exclusive) => {
-      const { promise, resolve, reject } = deferredLike(task);
-      const inside = async () => {
-        await Promise.resolve()
-          .then(task)
-          .then(resolve, (error) => {
-            reject(error);
-            return new Promise(() => {});
-          });
-      };
-      exclusive(inside, { signal }).catch(reject);
-      return promise;
-    }),
+    view: leaving((running) => running.catch(() => never())),
     titles: [failing("rejects"), failing("throws")],
   },
   {
     name: "stays taken after a task that throws",
-    view: stuck,
-    titles: [failing("throws"), givesUp],
+    view: entering((task, signal, exclusive) =>
+      exclusive(
+        () => {
+          try {
+            return task();
+          } catch {
+            return never();
+          }
+        },
+        { signal },
+      ),
+    ),
+    titles: [failing("throws")],
+  },
+  {
+    name: "stays taken by one who has given up",
+    view: entering((task, signal, exclusive) => {
+      const inside = () => (signal.aborted ? never() : task());
+      return Promise.race([exclusive(inside, { signal: new AbortController().signal }), rejection(signal)]);
+    }),
+    titles: [abortedBefore, givesUp],
   },
   {
     name: "hears no abort",
@@ -410,16 +407,7 @@ export const storeDefects: readonly StoreDefect[] = [
   },
   {
     name: "lets the next one in when the signal of who is inside aborts",
-    view: entering((task, signal, exclusive) => {
-      const { promise, resolve, reject } = deferredLike(task);
-      const inside = () => {
-        const running = task();
-        running.then(resolve, reject);
-        return Promise.race([running, rejection(signal)]).catch(() => {});
-      };
-      exclusive(inside, { signal }).catch(reject);
-      return promise;
-    }),
+    view: leaving((running, signal) => Promise.race([running, rejection(signal)]).catch(() => {})),
     titles: [
       "leaves a task alone that has begun when its signal aborts, and lets nobody else in before its end",
     ],
@@ -539,17 +527,6 @@ export const storeDefects: readonly StoreDefect[] = [
   },
 ];
 
-/** A promise of what a task comes to, and how to settle it from outside. */
-function deferredLike<R>(_: Task<R>): {
-  readonly promise: Promise<R>;
-  readonly resolve: (value: R) => void;
-  readonly reject: (error: unknown) => void;
-} {
-  let resolve: (value: R) => void = () => {};
-  let reject: (error: unknown) => void = () => {};
-  const promise = new Promise<R>((resolved, rejected) => {
-    resolve = resolved;
-    reject = rejected;
-  });
-  return { promise, resolve, reject };
+function never(): Promise<never> {
+  return new Promise(() => {});
 }
