@@ -11,13 +11,17 @@ import { createGate, entriesAt, settled } from "../src/index.ts";
 import { refresh } from "./requests.ts";
 import { aliasing, but, comparing, entering, parting, roomy } from "./store-defective.ts";
 import { type StoreDefect, storeDefects } from "./store-defects.ts";
-import { right, subjectOf, type View } from "./store-subject.ts";
+import { late, right, subjectOf, type View } from "./store-subject.ts";
 
 const cases = storeContract(subjectOf(right));
 const tooLate = new Error("too late");
 
 describe("the contract of stores, through one that does no more than it has to", () => {
   for (const { title, run } of cases) test(title, run);
+});
+
+describe("the contract of stores, through one that takes its time, and says things twice", () => {
+  for (const { title, run } of storeContract(subjectOf(late))) test(title, run);
 });
 
 test.each(storeDefects)("catches a store that $name", async ({ titles, view }: StoreDefect) => {
