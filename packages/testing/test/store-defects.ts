@@ -126,7 +126,7 @@ export const storeDefects: readonly StoreDefect[] = [
     ],
   },
   {
-    name: "shows in the section what was there before it",
+    name: "shows in a section what was before it",
     view: lagging,
     titles: [countsTo100, oneRefresh, tenRefreshes],
   },
@@ -142,7 +142,7 @@ export const storeDefects: readonly StoreDefect[] = [
     ],
   },
   {
-    name: "writes the parts of a record one after the other",
+    name: "writes a record in parts",
     view: piecemeal,
     titles: ["shows whole records alone to those who load while others save"],
   },
@@ -156,7 +156,7 @@ export const storeDefects: readonly StoreDefect[] = [
     ],
   },
   {
-    name: "keeps the first sign-in that it is given",
+    name: "keeps the first sign-in for good",
     view: but(({ save }, ground) => ({
       save(record, ...expected) {
         const held = recordIn(ground);
@@ -256,7 +256,7 @@ export const storeDefects: readonly StoreDefect[] = [
     titles: neither("over an earlier generation than is expected"),
   },
   {
-    name: "compares family and generation as one text",
+    name: "compares both as one text",
     view: comparing((held, expected) =>
       expected === undefined
         ? undefined
@@ -273,7 +273,7 @@ export const storeDefects: readonly StoreDefect[] = [
     ],
   },
   {
-    name: "writes where there is nothing, whatever is expected",
+    name: "writes over nothing whatever is expected",
     view: comparing((held) => (held === null ? true : undefined)),
     titles: [...neither("over nothing, where a record is expected"), signedOutMeanwhile],
   },
@@ -329,7 +329,7 @@ export const storeDefects: readonly StoreDefect[] = [
     titles: ["runs a task in the section, and comes to what the task comes to"],
   },
   {
-    name: "says in words of its own that a task failed",
+    name: "says in its own words that a task failed",
     view: entering((task, signal, exclusive) =>
       exclusive(task, { signal }).catch((cause) => {
         throw new Error("the section failed", { cause });
@@ -406,7 +406,7 @@ export const storeDefects: readonly StoreDefect[] = [
     titles: [abortedBefore, givesUp],
   },
   {
-    name: "lets the next one in when the signal of who is inside aborts",
+    name: "lets go when the signal aborts inside",
     view: leaving((running, signal) => Promise.race([running, rejection(signal)]).catch(() => {})),
     titles: [
       "leaves a task alone that has begun when its signal aborts, and lets nobody else in before its end",
@@ -505,7 +505,7 @@ export const storeDefects: readonly StoreDefect[] = [
     titles: [undone, "keeps no subscription of sessions that are closed"],
   },
   {
-    name: "keeps the subscription of one who is told no more",
+    name: "keeps the subscription of the undone",
     view: listening((changed, subscribe) => {
       let told = changed;
       subscribe(() => told());
