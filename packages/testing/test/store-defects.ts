@@ -42,7 +42,9 @@ const failing = (how: string) => `rejects as a task does that ${how}, and lets t
 const countsTo100 = "loads in the section what was saved in the one before it: 100 turns of four contexts";
 const oneRefresh = "refreshes once at an expiry that all sessions meet at once, though none hears of another";
 const tenRefreshes = "refreshes once at each of ten expiries in a row";
-const givesUp = "gives up waiting at once when the signal aborts, and lets in who waits behind";
+const givesUp = ["one context", "three contexts"].map(
+  (where) => `gives up waiting at once when the signal aborts, and lets in who waits behind: ${where}`,
+);
 const neverBoth = "runs a task or rejects, and never both, where the signal aborts as its turn comes";
 const abortedBefore = "rejects with the reason of a signal that has aborted before, and runs nothing";
 const tellsAll = "tells of what another saves and removes, and says no more than that";
@@ -78,6 +80,16 @@ export const storeDefects: readonly StoreDefect[] = [
       tokens: Object.fromEntries(Object.entries(tokens).map(([name, value]) => [name, value ?? "undefined"])),
     })),
     titles: ["loads a field that was undefined as no other value"],
+  },
+  {
+    name: "takes a record without a token for none",
+    view: but(({ load }) => ({
+      async load() {
+        const record = await load();
+        return record?.tokens.accessToken === undefined ? null : record;
+      },
+    })),
+    titles: ["loads a record without any token, as one is of a session with cookies"],
   },
   {
     name: "has room for 4 KB",
@@ -265,6 +277,15 @@ export const storeDefects: readonly StoreDefect[] = [
     titles: neither("over a family and generation that only read the same, one after the other"),
   },
   {
+    name: "counts as far as 14 digits",
+    view: comparing((held, expected) =>
+      held && expected && held.family === expected.family
+        ? held.generation.toPrecision(14) === expected.generation.toPrecision(14)
+        : undefined,
+    ),
+    titles: neither("over a generation that differs in its last digit alone"),
+  },
+  {
     name: "takes null for nothing in particular",
     view: comparing((_, expected) => (expected === null ? true : undefined)),
     titles: [
@@ -364,12 +385,12 @@ export const storeDefects: readonly StoreDefect[] = [
       const inside = () => (signal.aborted ? never() : task());
       return Promise.race([exclusive(inside, { signal: new AbortController().signal }), rejection(signal)]);
     }),
-    titles: [abortedBefore, givesUp],
+    titles: [abortedBefore, ...givesUp],
   },
   {
     name: "hears no abort",
     view: entering((task, _, exclusive) => exclusive(task, { signal: new AbortController().signal })),
-    titles: [abortedBefore, givesUp],
+    titles: [abortedBefore, ...givesUp],
   },
   {
     name: "hears an abort when its turn has come",
@@ -382,7 +403,7 @@ export const storeDefects: readonly StoreDefect[] = [
         { signal: new AbortController().signal },
       ),
     ),
-    titles: [givesUp],
+    titles: [...givesUp],
   },
   {
     name: "runs the task of one who has given up",
@@ -391,7 +412,7 @@ export const storeDefects: readonly StoreDefect[] = [
     ),
     titles: [
       abortedBefore,
-      givesUp,
+      ...givesUp,
       neverBoth,
       "leaves a task alone that has begun when its signal aborts, and lets nobody else in before its end",
     ],
@@ -403,7 +424,7 @@ export const storeDefects: readonly StoreDefect[] = [
         throw error === signal.reason ? new DOMException("Aborted", "AbortError") : error;
       }),
     ),
-    titles: [abortedBefore, givesUp],
+    titles: [abortedBefore, ...givesUp],
   },
   {
     name: "lets go when the signal aborts inside",
