@@ -169,10 +169,11 @@ export const hints: readonly StoreCase[] = [
 
       undone.undo();
       undone.undo();
+      const before = undone.heard.length;
       await told(listener, one, two, f0);
 
       listener.undo();
-      assert.deepEqual(undone.heard, []);
+      assert.equal(undone.heard.length, before);
     },
   },
   {
