@@ -23,6 +23,7 @@ const documented = {
     "createSession",
     "jwtExpiresAt",
     "memoryStore",
+    "sessionPool",
   ],
   "@freshtoken/fetch": ["sendThrough", "sessionFetch"],
   "@freshtoken/ky": ["sessionHooks"],
