@@ -41,6 +41,13 @@ const shapes = [
     row: "@freshtoken/oauth",
   },
   {
+    name: "sqlite, without core",
+    code: 'export { sqliteStore } from "@freshtoken/sqlite"',
+    external: ["@freshtoken/core", "node:*"],
+    limit: 3_000,
+    row: "@freshtoken/sqlite",
+  },
+  {
     name: "core and fetch",
     code: 'export { createSession } from "@freshtoken/core"; export { sessionFetch } from "@freshtoken/fetch"',
     limit: 12_500,

@@ -44,6 +44,7 @@ const documented = {
     "createOAuth",
     "stepUpChallenge",
   ],
+  "@freshtoken/sqlite": ["sqliteStore"],
   "@freshtoken/testing": [
     "createClock",
     "createGate",
