@@ -1,5 +1,5 @@
 /// <reference types="node" />
-import { type FSWatcher, watch } from "node:fs";
+import { type FSWatcher, utimesSync, watch } from "node:fs";
 import { basename, dirname } from "node:path";
 import { type Database, type Mark, openDatabase, type Row } from "./database.ts";
 import { explained, isBusy } from "./errors.ts";
@@ -45,9 +45,20 @@ export function write(path: string, view: View, row: Row | undefined, expected: 
     if (isWritten) {
       view.told = markOf(row);
       for (const other of file.views) if (other.name === view.name) tell(other, row);
+      touch(path);
     }
     return isWritten;
   });
+}
+
+// What SQLite writes is seen before it counts, and the commit itself is not seen at all: it only changes memory.
+function touch(path: string): void {
+  try {
+    const now = new Date();
+    utimesSync(path, now, now);
+  } catch {
+    // A file of another user's. Its sessions hear of this when they next use the store.
+  }
 }
 
 /** Tells of what others have written by now, if anybody wants to hear that. */
@@ -129,7 +140,7 @@ function observe(file: DataFile): void {
   const own = basename(file.path);
   try {
     const watcher = watch(dirname(file.path), { persistent: false }, (_, name) => {
-      if (name === null || name === own || name === `${own}-wal`) notice(file);
+      if (name === null || name === own) notice(file);
     });
     watcher.on("error", () => {
       watcher.close();
