@@ -1,0 +1,76 @@
+import { DatabaseSync } from "node:sqlite";
+import type { SessionRecord } from "@freshtoken/core";
+import { afterEach, expect, onTestFinished, test, vi } from "vitest";
+import { openDatabase } from "../src/database.ts";
+import { sqliteStore } from "../src/index.ts";
+import { newFile } from "./support.ts";
+
+const record = (generation: number): SessionRecord => ({
+  family: "f",
+  generation,
+  tokens: { accessToken: `a${generation}` },
+});
+afterEach(() => void vi.useRealTimers());
+
+/** A data file to which another connection writes, and does not end. */
+function lockedFile(): { file: string; unlock: () => void } {
+  const file = newFile();
+  openDatabase(file).close();
+  const writer = new DatabaseSync(file);
+  onTestFinished(() => {
+    if (writer.isOpen) writer.close();
+  });
+  writer.exec("BEGIN IMMEDIATE");
+  return { file, unlock: () => writer.close() };
+}
+
+test("saves in the order of the calls once a lock is gone, and blocks nothing meanwhile", async () => {
+  const { file, unlock } = lockedFile();
+  const store = sqliteStore({ file });
+  const ended: number[] = [];
+
+  const saves = [0, 1, 2].map(async (generation) => {
+    await store.save(record(generation));
+    ended.push(generation);
+  });
+  await new Promise((resolve) => setTimeout(resolve, 20));
+  const before = [...ended];
+  unlock();
+  await Promise.all(saves);
+
+  expect([before, ended]).toStrictEqual([[], [0, 1, 2]]);
+  expect(await store.load()).toStrictEqual(record(2));
+});
+
+test("loads while another process is in the middle of a save", async () => {
+  const { file } = lockedFile();
+
+  expect(await sqliteStore({ file }).load()).toBe(null);
+});
+
+test("gives a save up after 10 s, and says what may be stuck", async () => {
+  vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout", "performance"] });
+  const { file } = lockedFile();
+
+  const outcome = Promise.resolve(sqliteStore({ file }).save(record(0))).catch((error) => error);
+  await vi.advanceTimersByTimeAsync(10_100);
+
+  expect(await outcome).toMatchObject({
+    code: "ERR_SQLITE_BUSY",
+    message: `${file} stayed locked: another process writes to it, and is stopped or stuck. Continue or end that process`,
+  });
+});
+
+test("goes on with the saves that wait behind one that was given up", async () => {
+  vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout", "performance"] });
+  const { file, unlock } = lockedFile();
+  const store = sqliteStore({ file });
+
+  const first = Promise.resolve(store.save(record(0))).catch((error) => error.code);
+  const second = store.save(record(1));
+  await vi.advanceTimersByTimeAsync(10_100);
+  unlock();
+  await vi.advanceTimersByTimeAsync(100);
+
+  expect([await first, await second]).toStrictEqual(["ERR_SQLITE_BUSY", true]);
+});
