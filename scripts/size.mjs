@@ -44,7 +44,7 @@ const shapes = [
     name: "sqlite, without core",
     code: 'export { sqliteStore } from "@freshtoken/sqlite"',
     external: ["@freshtoken/core", "node:*"],
-    limit: 3_000,
+    limit: 3_400,
     row: "@freshtoken/sqlite",
   },
   {

@@ -49,6 +49,8 @@ describe("a server that gives 10 s of grace", () => {
     ["after the server rotated", "rotated", goesOnInGrace],
     ["with the answer in hand", "answered", { ...goesOnInGrace, broken: ["turns"] }],
     ["in the transaction that saves", "saving", { ...goesOnInGrace, broken: ["turns"] }],
+    ["before it asks", "locked", goesOn],
+    ["after it saved, before it lets go", "saved", goesOn],
   ])("signs nobody out when a process is killed %s", async (_, window, aftermath) => {
     expect(await kill(newFile(), window, grace)).toStrictEqual(aftermath);
   });
