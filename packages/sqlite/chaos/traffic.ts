@@ -34,9 +34,12 @@ const COUNT = 6;
 async function endure(
   { file, chance, seconds, say }: Traffic,
   options: ServerOptions,
+  [soonest, latest]: readonly [ms: number, ms: number],
   mischief: Mischief,
 ): Promise<Run> {
   const server = createServer(options);
+  // Long enough to be hit in.
+  server.always("token", { answerAfter: 60 });
   const listener = await listen(server);
   const outcomes: Record<string, number>[] = [];
   const peers: Peer[] = [];
@@ -63,7 +66,7 @@ async function endure(
   }
   async function expire(): Promise<void> {
     while (!isOver()) {
-      await passed(chance.between(100, 600));
+      await passed(chance.between(soonest, latest));
       server.expire();
       expiries += 1;
     }
@@ -124,7 +127,7 @@ function passed(ms: number): Promise<void> {
 
 /** Kills processes, whatever they do just then, and starts others; the server gives 10 s of grace. */
 export function kills(traffic: Traffic): Promise<Run> {
-  return endure(traffic, { grace: { within: 10_000 } }, async ({ peers, replace }, chance) => {
+  return endure(traffic, { grace: { within: 10_000 } }, [100, 600], async ({ peers, replace }, chance) => {
     const victim = chance.one(peers);
     await victim.kill();
     await replace(victim);
@@ -132,9 +135,12 @@ export function kills(traffic: Traffic): Promise<Run> {
   });
 }
 
-/** Stops processes, for less than an attempt may take, and lets them go on; the server gives no grace. */
+/**
+ * Stops processes, for less than an attempt may take, and lets them go on; the server gives no grace. A token lives longer
+ * than that: of a request that is stopped again and again, three sends may all come too late.
+ */
 export function stops(traffic: Traffic): Promise<Run> {
-  return endure(traffic, {}, async ({ peers }, chance) => {
+  return endure(traffic, {}, [1_600, 3_000], async ({ peers }, chance) => {
     const victim = chance.one(peers);
     victim.signal("SIGSTOP");
     await passed(chance.between(1, 1_500));

@@ -16,10 +16,11 @@ export interface View {
 /** What this thread has of a data file that it uses: one connection, whatever stores there are. */
 interface DataFile {
   readonly path: string;
-  readonly views: Set<View>;
+  /** By name. */
+  readonly views: Map<string, Set<View>>;
   database: Database | undefined;
-  /** What `data_version` was when the views were last told. */
-  seen: unknown;
+  /** What the views were told of last, as `data_version` and as the number of the change. */
+  seen: { readonly version: unknown; readonly change: number } | undefined;
   watcher: FSWatcher | undefined;
   /** Closes the connection, when nobody has used it for a while. */
   readonly idle: NodeJS.Timeout;
@@ -44,7 +45,7 @@ export function write(path: string, view: View, row: Row | undefined, expected: 
     const isWritten = database.write(view.name, row, expected);
     if (isWritten) {
       view.told = markOf(row);
-      for (const other of file.views) if (other.name === view.name) tell(other, row);
+      for (const other of file.views.get(view.name) ?? []) tell(other, row);
       touch(path);
     }
     return isWritten;
@@ -75,10 +76,12 @@ export function look(path: string): void {
 /** Tells a view of what others write from now on. Returns its undo. */
 export function follow(path: string, view: View): () => void {
   const file = fileAt(path);
-  file.views.add(view);
+  const namesakes = file.views.get(view.name) ?? new Set();
+  file.views.set(view.name, namesakes.add(view));
   observe(file);
   return () => {
-    file.views.delete(view);
+    namesakes.delete(view);
+    if (namesakes.size === 0) file.views.delete(view.name);
     if (file.views.size > 0) return;
     file.watcher?.close();
     file.watcher = undefined;
@@ -88,7 +91,7 @@ export function follow(path: string, view: View): () => void {
 
 /** How many follow a file in this thread. */
 export function followers(path: string): number {
-  return files.get(path)?.views.size ?? 0;
+  return [...(files.get(path)?.views.values() ?? [])].reduce((count, { size }) => count + size, 0);
 }
 
 function fileAt(path: string): DataFile {
@@ -96,7 +99,7 @@ function fileAt(path: string): DataFile {
   if (known) return known;
   const file: DataFile = {
     path,
-    views: new Set(),
+    views: new Map(),
     database: undefined,
     seen: undefined,
     watcher: undefined,
@@ -155,17 +158,20 @@ function notice(file: DataFile): void {
   try {
     using(file.path, () => hint(file));
   } catch (error) {
-    if (isBusy(error)) for (const view of file.views) notify(view);
+    if (isBusy(error)) for (const namesakes of file.views.values()) namesakes.forEach(notify);
   }
 }
 
 function hint(file: DataFile): void {
-  const { database, views } = file;
+  const { database, views, seen } = file;
   if (!database || views.size === 0) return;
   const version = database.version();
-  if (version === file.seen) return;
-  for (const view of views) tell(view, database.read(view.name));
-  file.seen = version;
+  if (seen?.version === version) return;
+  const { names, last } = database.changesSince(seen?.change ?? 0);
+  for (const name of (seen && names) ?? views.keys()) {
+    for (const view of views.get(name) ?? []) tell(view, database.read(name));
+  }
+  file.seen = { version, change: last };
 }
 
 function tell(view: View, found: Row | undefined): void {

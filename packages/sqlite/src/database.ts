@@ -17,6 +17,13 @@ export interface Row {
 /** What a record is told from another by. Null: nothing. */
 export type Mark = Pick<SessionRecord, "family" | "generation"> | null;
 
+/** Which records were written, and removed. */
+export interface Changes {
+  /** Undefined: so many that nobody knows. */
+  readonly names: ReadonlySet<string> | undefined;
+  readonly last: number;
+}
+
 /** A connection to a data file. Whatever it does is done when it returns; it throws where the file is locked. */
 export interface Database {
   /** Which file it is: another may have taken its name. */
@@ -26,12 +33,16 @@ export interface Database {
   write(name: string, row: Row | undefined, expected: Mark | undefined): boolean;
   /** Another number as soon as another connection has written. */
   version(): unknown;
+  /** What was written after the change of that number. */
+  changesSince(number: number): Changes;
   close(): void;
 }
 
 // "FTkn"
 const APPLICATION = 0x46546b6e;
 const SCHEMA = 1;
+// So many changes are remembered: who has not looked for longer looks at everything.
+const REMEMBERED = 1_000;
 
 /** Opens a data file, and makes it one where it is new. */
 export function openDatabase(path: string): Database {
@@ -59,6 +70,7 @@ function prepare(database: DatabaseSync, path: string): void {
       CREATE TABLE session (
         name TEXT PRIMARY KEY, family TEXT NOT NULL, generation INTEGER NOT NULL, tokens TEXT NOT NULL
       ) STRICT, WITHOUT ROWID;
+      CREATE TABLE change (number INTEGER PRIMARY KEY, name TEXT NOT NULL) STRICT;
       PRAGMA application_id = ${APPLICATION};
       PRAGMA user_version = ${SCHEMA};
     `);
@@ -76,12 +88,15 @@ function isOurs(database: DatabaseSync, path: string): boolean {
   return false;
 }
 
-function operations(database: DatabaseSync): Pick<Database, "read" | "write" | "version"> {
+function operations(database: DatabaseSync): Pick<Database, "read" | "write" | "version" | "changesSince"> {
   const select = database.prepare("SELECT family, generation, tokens FROM session WHERE name = ?");
   const replace = database.prepare(
     "REPLACE INTO session (name, family, generation, tokens) VALUES (?, ?, ?, ?)",
   );
   const remove = database.prepare("DELETE FROM session WHERE name = ?");
+  const note = database.prepare("INSERT INTO change (name) VALUES (?)");
+  const trim = database.prepare("DELETE FROM change WHERE number <= ?");
+  const changes = database.prepare("SELECT number, name FROM change WHERE number > ? ORDER BY number");
   const version = database.prepare("PRAGMA data_version");
   const clear = database.prepare("PRAGMA wal_checkpoint(TRUNCATE)");
   const read = (name: string) => select.get(name) as Row | undefined;
@@ -91,10 +106,18 @@ function operations(database: DatabaseSync): Pick<Database, "read" | "write" | "
       if (expected !== undefined && !isSame(read(name), expected)) return false;
       if (row) replace.run(name, row.family, row.generation, row.tokens);
       else remove.run(name);
+      trim.run(Number(note.run(name).lastInsertRowid) - REMEMBERED);
       return true;
     });
     if (isWritten && !row) forget();
     return isWritten;
+  }
+
+  function changesSince(number: number): Changes {
+    const found = changes.all(number) as { number: number; name: string }[];
+    const isWhole = found.length === 0 || found[0]?.number === number + 1;
+    const names = isWhole ? new Set(found.map(({ name }) => name)) : undefined;
+    return { names, last: found.at(-1)?.number ?? number };
   }
 
   // What was removed is still in the log. Where somebody reads that just now, it stays until the next time.
@@ -104,7 +127,7 @@ function operations(database: DatabaseSync): Pick<Database, "read" | "write" | "
     } catch {}
   }
 
-  return { read, write, version: () => version.get()?.data_version };
+  return { read, write, version: () => version.get()?.data_version, changesSince };
 }
 
 function isSame(found: Row | undefined, expected: Mark): boolean {

@@ -22,7 +22,6 @@ export async function locked<R>(
   try {
     const lock = await acquire(path, signal, waiting);
     try {
-      signal.throwIfAborted();
       return await task();
     } finally {
       lock.close();
@@ -38,7 +37,7 @@ async function acquire(path: string, signal: AbortSignal, waiting: () => void): 
     const lock = tryToLock(path);
     if (lock) return lock;
     waiting();
-    await pause(times, signal);
+    await pause(times);
   }
 }
 

@@ -1,25 +1,16 @@
 import { isBusy } from "./errors.ts";
 
-// Half as long as a second process with a time of its own would notice, and seldom enough to cost nothing.
+// Soon enough that nobody notices, and seldom enough to cost nothing.
 const LONGEST_PAUSE = 32;
 
 /** How long a file may stay locked by another process, in ms: a write takes less than one. */
 const PATIENCE = 10_000;
 
-/** Waits a moment, a little longer each time, and never as long as others do. Rejects as soon as the signal aborts. */
-export function pause(times: number, signal?: AbortSignal): Promise<void> {
+/** Waits a moment, a little longer each time, and never as long as others do. */
+export function pause(times: number): Promise<void> {
   const ms = Math.min(LONGEST_PAUSE, 2 ** (times + 1)) * (0.5 + Math.random() / 2);
-  return new Promise((resolve, reject) => {
-    const giveUp = () => {
-      clearTimeout(timer);
-      reject(signal?.reason);
-    };
-    const timer = setTimeout(() => {
-      signal?.removeEventListener("abort", giveUp);
-      resolve();
-    }, ms);
-    signal?.addEventListener("abort", giveUp, { once: true });
-    if (signal?.aborted) giveUp();
+  return new Promise((resolve) => {
+    setTimeout(resolve, ms);
   });
 }
 

@@ -1,5 +1,5 @@
 import { execFileSync } from "node:child_process";
-import { existsSync, readdirSync, readFileSync, renameSync, rmSync, statSync } from "node:fs";
+import { readdirSync, readFileSync, renameSync, rmSync, statSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import type { SessionRecord } from "@freshtoken/core";
@@ -117,22 +117,42 @@ test("reads the copy that somebody has put in the place of the file", async () =
   expect(await store.load()).toStrictEqual(a0);
 });
 
-test("lets nobody else in where the lock file was deleted while somebody waited for it", async () => {
+test("writes nothing to hold the lock", async () => {
   const file = newFile();
-  const [one, two] = [sqliteStore({ file }), sqliteStore({ file })];
-  let inside = 0;
-  let most = 0;
-  const task = async () => {
-    most = Math.max(most, ++inside);
-    await one.load();
-    inside -= 1;
+  const inside = await sqliteStore({ file }).exclusive?.(
+    async () => beside(file).map((name) => [name.slice(-5), statSync(join(dirname(file), name)).size]),
+    { signal },
+  );
+
+  expect(inside).toStrictEqual([[".lock", 0]]);
+});
+
+test("holds the lock of the file that is there, where somebody deletes one in this moment", async () => {
+  const file = newFile();
+  const lockFile = () => join(dirname(file), beside(file).find((name) => name.endsWith(".lock")) ?? "none");
+  const { exec } = DatabaseSync.prototype;
+  DatabaseSync.prototype.exec = function (sql) {
+    if (!sql.includes("BEGIN IMMEDIATE")) return exec.call(this, sql);
+    DatabaseSync.prototype.exec = exec;
+    rmSync(lockFile());
+    exec.call(this, sql);
   };
-  await one.exclusive?.(task, { signal });
-  for (const name of beside(file).filter((name) => name.endsWith(".lock"))) rmSync(join(dirname(file), name));
 
-  await Promise.all([one.exclusive?.(task, { signal }), two.exclusive?.(task, { signal })]);
+  const another = await sqliteStore({ file }).exclusive?.(
+    async () => {
+      const database = new DatabaseSync(lockFile());
+      try {
+        database.exec("BEGIN IMMEDIATE");
+      } catch (error) {
+        return Object(error).errstr;
+      } finally {
+        database.close();
+      }
+    },
+    { signal },
+  );
 
-  expect([most, existsSync(file)]).toStrictEqual([1, true]);
+  expect(another).toBe("database is locked");
 });
 
 test("keeps a record of the file's own that a session can judge where its tokens are damaged", async () => {

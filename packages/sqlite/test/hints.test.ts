@@ -1,7 +1,7 @@
 import fs, { mkdirSync, utimesSync } from "node:fs";
 import { syncBuiltinESMExports } from "node:module";
 import { join } from "node:path";
-import { DatabaseSync } from "node:sqlite";
+import { DatabaseSync, StatementSync } from "node:sqlite";
 import type { SessionRecord, SessionStore } from "@freshtoken/core";
 import { expect, onTestFinished, test } from "vitest";
 import { openDatabase } from "../src/database.ts";
@@ -118,4 +118,72 @@ test("says nothing to a session of what was saved through its own store", async 
   await hint;
 
   expect(own).toBe(0);
+});
+
+/** What another process does with the file, in SQL. */
+function meanwhile(file: string, sql: string): void {
+  const database = new DatabaseSync(file);
+  database.exec(sql);
+  database.close();
+}
+
+const written = `
+  UPDATE session SET generation = generation + 1;
+  INSERT INTO change (name) SELECT name FROM session;
+`;
+
+test("looks at nothing but what was written when another process saves one of 1,000 sessions", async () => {
+  watchNothing();
+  const file = newFile();
+  const stores = Array.from({ length: 1_000 }, (_, index) => sqliteStore({ file, name: `user ${index}` }));
+  const undos = stores.map((store) => store.subscribe?.(() => {}));
+  await stores[7]?.save(f0);
+  await stores[0]?.load();
+  const { get } = StatementSync.prototype;
+  onTestFinished(() => {
+    StatementSync.prototype.get = get;
+    for (const undo of undos) undo?.();
+  });
+
+  meanwhile(file, written);
+  const hint = hinted(stores[7] as SessionStore);
+  let asked = 0;
+  StatementSync.prototype.get = function (...args) {
+    asked += 1;
+    return get.apply(this, args as never);
+  };
+  await stores[0]?.load();
+  await hint;
+
+  expect(asked).toBeLessThan(10);
+});
+
+test("tells of a change also after more of them than the file remembers", async () => {
+  watchNothing();
+  const file = newFile();
+  const store = sqliteStore({ file });
+  const undo = store.subscribe?.(() => {});
+  await store.save(f0);
+  await store.load();
+
+  meanwhile(file, `${written} DELETE FROM change; INSERT INTO change VALUES (5000, 'other');`);
+  const hint = hinted(store);
+  await store.load();
+
+  await hint;
+  undo?.();
+});
+
+test("remembers the last 1,000 changes, and no more", async () => {
+  const file = newFile();
+  const store = sqliteStore({ file });
+  await store.save(f0);
+  meanwhile(file, "INSERT INTO change VALUES (1001, 'other')");
+
+  await store.save(f1);
+
+  const database = new DatabaseSync(file);
+  const { count } = database.prepare("SELECT count(*) AS count FROM change").get() ?? {};
+  database.close();
+  expect(count).toBe(2);
 });

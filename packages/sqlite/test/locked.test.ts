@@ -1,3 +1,5 @@
+import { readdirSync } from "node:fs";
+import { basename, dirname, join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import type { SessionRecord } from "@freshtoken/core";
 import { afterEach, expect, onTestFinished, test, vi } from "vitest";
@@ -29,7 +31,8 @@ test("saves in the order of the calls once a lock is gone, and blocks nothing me
   const store = sqliteStore({ file });
   const ended: number[] = [];
 
-  const saves = [0, 1, 2].map(async (generation) => {
+  const all = [0, 1, 2, 3, 4, 5, 6, 7];
+  const saves = all.map(async (generation) => {
     await store.save(record(generation));
     ended.push(generation);
   });
@@ -38,8 +41,71 @@ test("saves in the order of the calls once a lock is gone, and blocks nothing me
   unlock();
   await Promise.all(saves);
 
-  expect([before, ended]).toStrictEqual([[], [0, 1, 2]]);
-  expect(await store.load()).toStrictEqual(record(2));
+  expect([before, ended]).toStrictEqual([[], all]);
+  expect(await store.load()).toStrictEqual(record(7));
+});
+
+/** The lock of a store's section, held by another connection. */
+async function heldLock(file: string): Promise<() => void> {
+  await sqliteStore({ file }).exclusive?.(async () => {}, new AbortController());
+  const name = readdirSync(dirname(file)).find(
+    (each) => each.startsWith(basename(file)) && each.endsWith(".lock"),
+  );
+  const lock = new DatabaseSync(join(dirname(file), name ?? "none"));
+  lock.exec("BEGIN IMMEDIATE");
+  onTestFinished(() => {
+    if (lock.isOpen) lock.close();
+  });
+  return () => lock.close();
+}
+
+const moment = () => new Promise((resolve) => setTimeout(resolve, 50));
+
+test("waits for a lock that is held elsewhere, and blocks nothing meanwhile", async () => {
+  const file = newFile();
+  const unlock = await heldLock(file);
+  let ran = 0;
+
+  const waiting = sqliteStore({ file }).exclusive?.(async () => void ran++, new AbortController());
+  await moment();
+  const before = ran;
+  unlock();
+  await waiting;
+
+  expect([before, ran]).toStrictEqual([0, 1]);
+});
+
+test("gives up waiting for a lock that is held elsewhere, and never runs", async () => {
+  const file = newFile();
+  const unlock = await heldLock(file);
+  const controller = new AbortController();
+  const store = sqliteStore({ file });
+  let ran = 0;
+
+  const waiting = store.exclusive?.(async () => void ran++, controller).catch((reason) => reason);
+  await moment();
+  controller.abort("given up");
+  const outcome = await waiting;
+  unlock();
+  await store.exclusive?.(async () => {}, new AbortController());
+
+  expect([outcome, ran]).toStrictEqual(["given up", 0]);
+});
+
+test("lets those of one thread in in the order they came, whichever store they have", async () => {
+  const file = newFile();
+  const unlock = await heldLock(file);
+  const stores = [sqliteStore({ file }), sqliteStore({ file })];
+  const order: number[] = [];
+
+  const waiting = Array.from({ length: 10 }, (_, index) =>
+    stores[index % 2]?.exclusive?.(async () => void order.push(index), new AbortController()),
+  );
+  await moment();
+  unlock();
+  await Promise.all(waiting);
+
+  expect(order).toStrictEqual([0, 1, 2, 3, 4, 5, 6, 7, 8, 9]);
 });
 
 test("loads while another process is in the middle of a save", async () => {

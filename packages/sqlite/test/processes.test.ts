@@ -35,7 +35,9 @@ test("refreshes once at each of 20 expiries that 20 processes share, and answers
   expect(judged(server.log).broken).toStrictEqual([]);
 });
 
-test("tells idle processes of a refresh, a sign-out and a sign-in of another", async () => {
+test("tells idle processes of a refresh, a sign-out and a sign-in of another", {
+  timeout: 15_000,
+}, async () => {
   const { server, peers } = await fleetOf([{}, {}]);
   const [one, two] = peers;
 

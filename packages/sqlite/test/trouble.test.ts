@@ -180,6 +180,7 @@ test("writes nothing by halves when the disk is full", async () => {
 
   expect(outcome).toBe("ERR_SQLITE_FULL");
   expect(await store.load()).toStrictEqual({ ...record, tokens: { accessToken: "a0" } });
+  expect(await store.save({ ...record, generation: 1 }, record)).toBe(true);
 });
 
 test("keeps a session whose file is damaged while it runs: fresh tokens are served, a refresh fails", async () => {
