@@ -1,4 +1,11 @@
-import { createServer, ledger, type Server, type ServerOptions } from "@freshtoken/testing";
+import {
+  createServer,
+  type Entry,
+  entriesAt,
+  ledger,
+  type Server,
+  type ServerOptions,
+} from "@freshtoken/testing";
 import { listen } from "@freshtoken/testing/node";
 import type { Chance } from "./chance.ts";
 import { type Peer, startPeer } from "./fleet.ts";
@@ -95,18 +102,35 @@ async function endure(
   const answered = sum(outcomes);
   return {
     did: `${expiries} expiries, ${shown(done)}; ${shown(answered)}; ${refreshes(server)}`,
-    violations: [...faults(server, answered), ...(keptIn(file).isSound ? [] : ["the file is not sound"])],
+    violations: [
+      ...faults(server, answered, peers),
+      ...(keptIn(file).isSound ? [] : ["the file is not sound"]),
+    ],
   };
 }
 
-function faults(server: Server, answered: Record<string, number>): string[] {
+/** `survivors` have come to the end of all that they sent. */
+function faults({ log }: Server, answered: Record<string, number>, survivors: readonly Peer[]): string[] {
   // Whoever was killed with the answer in hand had read it: the next one asks again, in the grace.
-  const broken = judged(server.log).broken.filter((rule) => rule !== "turns");
-  const others = Object.keys(answered).filter((outcome) => outcome !== "200");
+  const broken = judged(log).broken.filter((rule) => rule !== "turns");
+  const others = Object.keys(answered).filter((outcome) => outcome !== "200" && outcome !== "401");
   return [
     ...broken.map((rule) => `the history breaks the rule "${rule}"`),
     ...others.map((outcome) => `${answered[outcome]} requests came to ${outcome}`),
+    ...givenUp(log, survivors).map((request) => `${request} was refused, and not sent again`),
   ];
+}
+
+// A token may expire again on the way: a request that was replayed waits for no second round.
+function givenUp(log: readonly Entry[], survivors: readonly Peer[]): string[] {
+  const sends = new Map<string, unknown[]>();
+  for (const { headers, status } of entriesAt(log, "resource")) {
+    const { "x-by": by, "x-request": request = "" } = headers;
+    if (survivors.some((peer) => peer.by === by)) sends.set(request, [...(sends.get(request) ?? []), status]);
+  }
+  return [...sends]
+    .filter(([, statuses]) => statuses.length === 1 && statuses[0] === 401)
+    .map(([request]) => request);
 }
 
 function refreshes({ log }: Server): string {
@@ -127,7 +151,7 @@ function passed(ms: number): Promise<void> {
 
 /** Kills processes, whatever they do just then, and starts others; the server gives 10 s of grace. */
 export function kills(traffic: Traffic): Promise<Run> {
-  return endure(traffic, { grace: { within: 10_000 } }, [100, 600], async ({ peers, replace }, chance) => {
+  return endure(traffic, { grace: { within: 10_000 } }, [200, 1_000], async ({ peers, replace }, chance) => {
     const victim = chance.one(peers);
     await victim.kill();
     await replace(victim);
@@ -174,6 +198,6 @@ export async function expiries({ file, say }: Traffic): Promise<Run> {
   const excess = attempts === 20 ? [] : [`${attempts} refreshes for 20 expiries`];
   return {
     did: `20 expiries; ${shown(answered)}; ${refreshes(server)}`,
-    violations: [...faults(server, answered), ...excess],
+    violations: [...faults(server, answered, peers), ...excess],
   };
 }

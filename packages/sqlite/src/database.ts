@@ -18,7 +18,7 @@ export interface Row {
 export type Mark = Pick<SessionRecord, "family" | "generation"> | null;
 
 /** Which records were written, and removed. */
-export interface Changes {
+interface Changes {
   /** Undefined: so many that nobody knows. */
   readonly names: ReadonlySet<string> | undefined;
   readonly last: number;

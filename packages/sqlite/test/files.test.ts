@@ -1,9 +1,10 @@
 import { execFileSync } from "node:child_process";
-import { readdirSync, readFileSync, renameSync, rmSync, statSync } from "node:fs";
+import fs, { readdirSync, readFileSync, renameSync, rmSync, statSync } from "node:fs";
+import { syncBuiltinESMExports } from "node:module";
 import { basename, dirname, join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import type { SessionRecord } from "@freshtoken/core";
-import { expect, test } from "vitest";
+import { expect, onTestFinished, test } from "vitest";
 import { sqliteStore } from "../src/index.ts";
 import { createPrivately } from "../src/private-file.ts";
 import { newFile } from "./support.ts";
@@ -41,6 +42,25 @@ test("creates every file for its owner alone, from the first byte, whatever the 
 
   expect(new Set([...seen, ...modes()])).toStrictEqual(new Set([0o600]));
   expect(beside(file)).toHaveLength(4);
+});
+
+test("creates it for its owner alone, too, where a file can have but one name", async () => {
+  const file = newFile();
+  const { linkSync } = fs;
+  const put = (replacement: typeof linkSync) => {
+    fs.linkSync = replacement;
+    syncBuiltinESMExports();
+  };
+  onTestFinished(() => put(linkSync));
+  put(() => {
+    throw Object.assign(new Error("EPERM"), { code: "EPERM" });
+  });
+
+  await sqliteStore({ file }).save(a0);
+
+  expect(beside(file).map((name) => statSync(join(dirname(file), name)).mode & 0o777)).toStrictEqual([
+    0o600, 0o600, 0o600,
+  ]);
 });
 
 test("leaves a file alone that is there, and its permissions", () => {

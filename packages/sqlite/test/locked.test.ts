@@ -5,6 +5,7 @@ import type { SessionRecord } from "@freshtoken/core";
 import { afterEach, expect, onTestFinished, test, vi } from "vitest";
 import { openDatabase } from "../src/database.ts";
 import { sqliteStore } from "../src/index.ts";
+import { inProcess, inThread, startHost } from "./remote-stores.ts";
 import { newFile } from "./support.ts";
 
 const record = (generation: number): SessionRecord => ({
@@ -90,6 +91,24 @@ test("gives up waiting for a lock that is held elsewhere, and never runs", async
   await store.exclusive?.(async () => {}, new AbortController());
 
   expect([outcome, ran]).toStrictEqual(["given up", 0]);
+});
+
+test.each([
+  ["process that was killed", inProcess],
+  ["thread that was terminated", inThread],
+])("takes over from a %s in the section", async (_, start) => {
+  const file = newFile();
+  const host = startHost(start);
+  const store = await host.open(file);
+  await new Promise<void>((entered) => {
+    store.exclusive?.(() => new Promise(() => entered()), new AbortController());
+  });
+
+  const waiting = sqliteStore({ file }).exclusive?.(async () => "in", new AbortController());
+  await moment();
+  host.end();
+
+  expect(await waiting).toBe("in");
 });
 
 test("lets those of one thread in in the order they came, whichever store they have", async () => {

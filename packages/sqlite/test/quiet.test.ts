@@ -49,6 +49,20 @@ test.each<[what: string, source: string]>([
   );
 });
 
+test("lets a listener throw, and nobody notices", async () => {
+  const printed = await run(`${imports}
+    sqliteStore({ file }).subscribe(() => {
+      console.log("told");
+      throw new Error("the listener fails");
+    });
+    await sqliteStore({ file }).save(a0);
+    await passed(10);
+    console.log("end");
+  `);
+
+  expect(printed).toBe("told\nend\n");
+});
+
 test("keeps a process alive in which somebody waits for the section", async () => {
   const printed = await run(
     `${imports}

@@ -183,6 +183,14 @@ test("writes nothing by halves when the disk is full", async () => {
   expect(await store.save({ ...record, generation: 1 }, record)).toBe(true);
 });
 
+test("takes the next record after one that cannot be written", async () => {
+  const store = sqliteStore({ file: newFile() });
+
+  const outcome = await Promise.resolve(store.save({ ...record, generation: 0.5 })).catch(() => "failed");
+
+  expect([outcome, await store.save(record, null)]).toStrictEqual(["failed", true]);
+});
+
 test("keeps a session whose file is damaged while it runs: fresh tokens are served, a refresh fails", async () => {
   const file = newFile();
   const server = createServer();
