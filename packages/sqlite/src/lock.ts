@@ -6,6 +6,9 @@ import { pause } from "./patience.ts";
 import { createPrivately, identityOf } from "./private-file.ts";
 import { takeTurn } from "./turn.ts";
 
+// A task of which nothing is left but its lock would lose that with the next garbage collection.
+const held = new Set<DatabaseSync>();
+
 /**
  * Runs a task while it holds the lock of a file: the operating system's, which ends with the process. Nothing is ever
  * written to that file. Rejects with the signal's reason when that aborts before its turn has come.
@@ -21,9 +24,11 @@ export async function locked<R>(
   const leave = await takeTurn(path, signal);
   try {
     const lock = await acquire(path, signal, waiting);
+    held.add(lock);
     try {
       return await task();
     } finally {
+      held.delete(lock);
       lock.close();
     }
   } finally {

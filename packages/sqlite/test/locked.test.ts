@@ -46,17 +46,23 @@ test("saves in the order of the calls once a lock is gone, and blocks nothing me
   expect(await store.load()).toStrictEqual(record(7));
 });
 
-/** The lock of a store's section, held by another connection. */
-async function heldLock(file: string): Promise<() => void> {
-  await sqliteStore({ file }).exclusive?.(async () => {}, new AbortController());
+/** Another connection to the file that a store locks, once it has. */
+function lockFileOf(file: string): DatabaseSync {
   const name = readdirSync(dirname(file)).find(
     (each) => each.startsWith(basename(file)) && each.endsWith(".lock"),
   );
   const lock = new DatabaseSync(join(dirname(file), name ?? "none"));
-  lock.exec("BEGIN IMMEDIATE");
   onTestFinished(() => {
     if (lock.isOpen) lock.close();
   });
+  return lock;
+}
+
+/** The lock of a store's section, held by another connection. */
+async function heldLock(file: string): Promise<() => void> {
+  await sqliteStore({ file }).exclusive?.(async () => {}, new AbortController());
+  const lock = lockFileOf(file);
+  lock.exec("BEGIN IMMEDIATE");
   return () => lock.close();
 }
 
@@ -109,6 +115,20 @@ test.each([
   host.end();
 
   expect(await waiting).toBe("in");
+});
+
+test("holds the lock for a task that never ends, whatever is collected", async () => {
+  const file = newFile();
+  await new Promise<void>((entered) => {
+    void sqliteStore({ file }).exclusive?.(() => new Promise(() => entered()), new AbortController());
+  });
+
+  for (let round = 0; round < 5; round++) {
+    globalThis.gc?.();
+    await moment();
+  }
+
+  expect(() => lockFileOf(file).exec("BEGIN IMMEDIATE")).toThrow("database is locked");
 });
 
 test("lets those of one thread in in the order they came, whichever store they have", async () => {
