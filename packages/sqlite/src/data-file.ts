@@ -132,6 +132,8 @@ function using<R>(path: string, work: (database: Database, file: DataFile) => R)
     if (file.views.size > 0) observe(file);
     return work(file.database, file);
   } catch (error) {
+    // A connection that was opened to a read-only file stays so: whoever puts that right is heard with the next one.
+    if (!isBusy(error)) disconnect(file);
     throw explained(error, path);
   }
 }

@@ -211,11 +211,13 @@ test("keeps a session whose file is damaged while it runs: fresh tokens are serv
   expect(server.log.filter(({ at }) => at === "token")).toStrictEqual([]);
 });
 
-// Root may write everywhere.
-function withoutRights(): void {
-  if (process.getuid?.() !== 0) return;
+/** Gives up root's right to write everywhere, until it is given back. */
+function withoutRights(): () => void {
+  if (process.getuid?.() !== 0) return () => {};
   process.seteuid?.(65_534);
-  onTestFinished(() => process.seteuid?.(0));
+  const giveBack = () => process.seteuid?.(0);
+  onTestFinished(giveBack);
+  return giveBack;
 }
 
 test("keeps a session whose file is read-only: fresh tokens are served, a refresh fails", async () => {
@@ -246,4 +248,25 @@ test("keeps a session whose file is read-only: fresh tokens are served, a refres
   expect(outcome.cause.message).toContain(`${file}-`);
   expect(errors).toStrictEqual(["ERR_SQLITE_READONLY", "ERR_SQLITE_READONLY", "ERR_SQLITE_CANNOT_OPEN"]);
   expect([failures(), server.log.filter(({ at }) => at === "token")]).toStrictEqual([[], []]);
+});
+
+test("saves again as soon as a file that was read-only is no more", async () => {
+  const file = usedFile();
+  const store = sqliteStore({ file });
+  const undo = store.subscribe?.(() => {});
+  chmodSync(dirname(file), 0o755);
+  chmodSync(file, 0o444);
+  // Someone keeps what belongs to it there, so that it can be read.
+  const reader = openDatabase(file);
+  for (const suffix of ["-wal", "-shm"]) chmodSync(`${file}${suffix}`, 0o444);
+  const giveBack = withoutRights();
+
+  const before = await Promise.resolve(store.save(record)).catch(({ code }) => code);
+  giveBack();
+  for (const suffix of ["", "-wal", "-shm"]) chmodSync(`${file}${suffix}`, 0o600);
+  const after = await store.save(record);
+  undo?.();
+  reader.close();
+
+  expect([before, after]).toStrictEqual(["ERR_SQLITE_READONLY", true]);
 });
