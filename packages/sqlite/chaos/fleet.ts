@@ -59,7 +59,7 @@ export interface Peer {
 }
 
 const program = fileURLToPath(new URL("./peer.ts", import.meta.url));
-const running = new Set<ChildProcess>();
+const running = new Map<ChildProcess, Promise<unknown>>();
 const execArgv = ["--conditions=@freshtoken/source", "--disable-warning=ExperimentalWarning"];
 
 export async function startPeer(
@@ -71,11 +71,11 @@ export async function startPeer(
     serialization: "advanced",
     stdio: ["ignore", "inherit", "pipe", "ipc", "pipe"],
   });
-  running.add(child);
   const calls = new Map<number, (result: unknown) => void>();
   const ready = signal();
   const reached = signal();
   const ended = once(child, "exit").then(() => running.delete(child));
+  running.set(child, ended);
   let numbered = 0;
   let printed = "";
   // A killed process leaves it with what was sent and not read.
@@ -122,8 +122,8 @@ export async function startPeer(
 }
 
 /** Kills what a test has left that was given up in the middle. */
-export function killAll(): void {
-  for (const child of running) child.kill("SIGKILL");
+export async function killAll(): Promise<void> {
+  await Promise.all([...running].map(([child, ended]) => kill(child, ended)));
 }
 
 async function kill(child: ChildProcess, ended: Promise<unknown>): Promise<void> {

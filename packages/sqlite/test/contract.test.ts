@@ -8,9 +8,7 @@ import { newFile } from "./support.ts";
 /** Opens each store of a case somewhere else; the next case finds these places again. */
 function elsewhere(start: typeof inProcess): () => StoreStage {
   const hosts: ReturnType<typeof startHost>[] = [];
-  afterAll(() => {
-    for (const { end } of hosts) end();
-  });
+  afterAll(() => Promise.all(hosts.map(({ end }) => end())));
   return () => {
     const file = newFile();
     let opened = 0;

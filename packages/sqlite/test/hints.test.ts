@@ -16,7 +16,7 @@ const { signal } = new AbortController();
 /** A store as another process has it. */
 function elsewhere(file: string): Promise<SessionStore> {
   const host = startHost(inProcess);
-  onTestFinished(() => host.end());
+  onTestFinished(async () => void (await host.end()));
   return host.open(file);
 }
 

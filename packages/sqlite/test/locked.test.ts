@@ -112,9 +112,10 @@ test.each([
 
   const waiting = sqliteStore({ file }).exclusive?.(async () => "in", new AbortController());
   await moment();
-  host.end();
+  const ended = host.end();
 
   expect(await waiting).toBe("in");
+  await ended;
 });
 
 test("holds the lock for a task that never ends, whatever is collected", async () => {

@@ -1,4 +1,5 @@
 import { fork } from "node:child_process";
+import { once } from "node:events";
 import { fileURLToPath } from "node:url";
 import { Worker } from "node:worker_threads";
 import type { SessionStore } from "@freshtoken/core";
@@ -25,7 +26,8 @@ export type Told =
 /** The way to a host. */
 interface Wire {
   post(call: Call): void;
-  end(): void;
+  /** Resolves when nothing of it is left. */
+  end(): Promise<unknown>;
 }
 
 const program = new URL("./store-host.ts", import.meta.url);
@@ -34,20 +36,27 @@ const execArgv = ["--conditions=@freshtoken/source", "--disable-warning=Experime
 export function inProcess(heard: (told: Told) => void): Wire {
   const child = fork(fileURLToPath(program), { execArgv, serialization: "advanced" });
   child.on("message", (told) => heard(told as Told));
-  return { post: (call) => child.send(call), end: () => child.kill("SIGKILL") };
+  const ended = once(child, "exit");
+  return {
+    post: (call) => child.send(call),
+    end() {
+      child.kill("SIGKILL");
+      return ended;
+    },
+  };
 }
 
 export function inThread(heard: (told: Told) => void): Wire {
   const worker = new Worker(program, { execArgv });
   worker.on("message", heard);
-  return { post: (call) => worker.postMessage(call), end: () => void worker.terminate() };
+  return { post: (call) => worker.postMessage(call), end: () => worker.terminate() };
 }
 
 /** Stores in a process, or a thread, of their own. */
 export interface StoreHost {
   open(file: string): Promise<SessionStore>;
   followers(file: string): Promise<number>;
-  end(): void;
+  end(): Promise<unknown>;
 }
 
 type Unnumbered<C = Call> = C extends Call ? Omit<C, "id"> : never;

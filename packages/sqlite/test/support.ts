@@ -5,8 +5,8 @@ import { afterAll } from "vitest";
 import { killAll } from "../chaos/fleet.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "freshtoken-sqlite-"));
-afterAll(() => {
-  killAll();
+afterAll(async () => {
+  await killAll();
   rmSync(folder, { recursive: true, force: true, maxRetries: 5 });
 });
 let made = 0;
