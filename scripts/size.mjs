@@ -56,6 +56,13 @@ const shapes = [
     limit: 11_400,
   },
   {
+    name: "sqlite, without core",
+    code: 'export { sqliteStore } from "@freshtoken/sqlite"',
+    external: ["@freshtoken/core", "node:*"],
+    limit: 3_600,
+    row: "@freshtoken/sqlite",
+  },
+  {
     name: "core and fetch",
     code: 'export { createSession } from "@freshtoken/core"; export { sessionFetch } from "@freshtoken/fetch"',
     limit: 12_600,

@@ -38,6 +38,7 @@ const documented = {
     "stepUpChallenge",
   ],
   "@freshtoken/oauth/dpop": ["browserKey", "dpop"],
+  "@freshtoken/sqlite": ["sqliteStore"],
   "@freshtoken/testing": [
     "createClock",
     "createGate",
