@@ -6,12 +6,16 @@ import { build } from "esbuild";
 // Limits in bytes of brotli. `row` is the package whose line in the README's table gives this size; `without` is a
 // text of something that is not to come along; `beside` is a library of which only what we add is counted.
 const shapes = [
-  { name: "core: createSession", code: 'export { createSession } from "@freshtoken/core"', limit: 11_700 },
+  {
+    name: "core: createSession",
+    code: 'export { createSession } from "@freshtoken/core"',
+    limit: 11_800,
+    row: "@freshtoken/core",
+  },
   {
     name: "core: everything",
     code: 'export * from "@freshtoken/core"',
-    limit: 11_900,
-    row: "@freshtoken/core",
+    limit: 12_400,
   },
   {
     name: "fetch, without core",
@@ -65,7 +69,7 @@ const shapes = [
   {
     name: "core and fetch",
     code: 'export { createSession } from "@freshtoken/core"; export { sessionFetch } from "@freshtoken/fetch"',
-    limit: 12_600,
+    limit: 12_800,
   },
 ];
 
@@ -86,6 +90,7 @@ async function measure({ code, external = [], beside, resolveDir = "." }) {
     },
     bundle: true,
     plugins: [leaveOut(external)],
+    external: external.filter((name) => name.includes("*")),
     format: "esm",
     legalComments: "none",
     logLevel: "error",
