@@ -29,10 +29,9 @@ export const right: View = (ground) => {
   const store: SessionStore = {
     load: async () => recordIn(ground),
     async save(record, expected) {
-      if (expected !== undefined && !isSame(recordIn(ground), expected)) return false;
-      ground.text = JSON.stringify(record);
-      tell(ground, store);
-      return true;
+      const isWritten = write(ground, record, expected);
+      if (isWritten) tell(ground, store);
+      return isWritten;
     },
     async exclusive(task, { signal }) {
       const { turn: before } = ground;
@@ -57,6 +56,17 @@ export const right: View = (ground) => {
   };
   return store;
 };
+
+/** Writes, where nothing else is expected, and says whether it did. Tells nobody. */
+export function write(
+  ground: Ground,
+  record: SessionRecord | null,
+  expected?: SessionRecord | null,
+): boolean {
+  if (expected !== undefined && !isSame(recordIn(ground), expected)) return false;
+  ground.text = JSON.stringify(record);
+  return true;
+}
 
 export function recordIn({ text }: Ground): SessionRecord | null {
   return JSON.parse(text);

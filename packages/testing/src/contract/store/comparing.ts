@@ -91,6 +91,7 @@ const races = racers.flatMap(([who, count, needs]) =>
       async run({ views }) {
         const stores = (await views(Math.max(count, 2))).slice(0, count);
         await stores[0]?.save(held);
+        for (const store of stores) assert.deepEqual(await store.load(), held);
         const racing = Array.from({ length: 20 }, (_, index) => recordOf(`racer-${index}`, 0));
 
         const outcomes = await Promise.all(

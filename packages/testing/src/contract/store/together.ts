@@ -18,6 +18,12 @@ function bare(store: SessionStore): SessionStore {
   return { load: () => store.load(), save: (...saved) => store.save(...saved) };
 }
 
+/** Hears no hint: what is left is that it takes turns, and compares. */
+function unheard(store: SessionStore): SessionStore {
+  const { exclusive } = store as Required<SessionStore>;
+  return { ...bare(store), exclusive: (...entering) => exclusive.call(store, ...entering) as never };
+}
+
 function serves(accessToken: string): (session: Session) => boolean {
   return ({ state }) => state.status === "signedIn" && state.tokens.accessToken === accessToken;
 }
@@ -27,10 +33,10 @@ const isSignedOut = ({ state }: Session) => state.status === "signedOut";
 /** Several sessions share the store, and a server without any grace answers them. */
 export const together: readonly StoreCase[] = [
   {
-    title: "refreshes once at an expiry that all sessions meet at once, and serves every request",
+    title: "refreshes once at an expiry that all sessions meet at once, though none hears of another",
     needs: ["share", "exclusive"],
     async run({ server, peers }) {
-      const all = await peers(COUNT);
+      const all = await peers(COUNT, unheard);
       const gate = server.gate("token");
       server.expire();
 
@@ -46,7 +52,7 @@ export const together: readonly StoreCase[] = [
     title: "refreshes once at each of ten expiries in a row",
     needs: ["share", "exclusive"],
     async run({ server, peers }) {
-      const all = await peers(COUNT);
+      const all = await peers(COUNT, unheard);
 
       for (let expiry = 0; expiry < 10; expiry++) {
         server.expire();
@@ -65,8 +71,7 @@ export const together: readonly StoreCase[] = [
       await one.session.refresh();
       await Promise.all(others.map(({ when }) => when(serves("a1"))));
 
-      const last = others.map(({ events }) => events.at(-1));
-      assert.deepEqual(last, Array(COUNT - 1).fill({ type: "refreshed", by: "another" }));
+      for (const { events } of others) assert.deepInclude(events, { type: "refreshed", by: "another" });
       assert.deepInclude(ledger(server.log), { attempts: 1 });
     },
   },
@@ -79,8 +84,7 @@ export const together: readonly StoreCase[] = [
       await one.session.signOut();
       await Promise.all(others.map(({ when }) => when(isSignedOut)));
 
-      const last = others.map(({ events }) => events.at(-1));
-      assert.deepEqual(last, Array(COUNT - 1).fill({ type: "signedOut", by: "another" }));
+      for (const { events } of others) assert.deepInclude(events, { type: "signedOut", by: "another" });
       assert.deepEqual((await peer()).session.state, { status: "signedOut" });
       assert.isNull(await (await open()).load());
     },
@@ -153,7 +157,7 @@ export const together: readonly StoreCase[] = [
     title: "asks once whether a refresh token is rejected, and ends all sessions",
     needs: ["share", "exclusive"],
     async run({ server, open, peers }) {
-      const all = await peers(COUNT);
+      const all = await peers(COUNT, unheard);
       const gate = server.gate("token");
       server.withdraw();
 

@@ -232,21 +232,21 @@ export const turns: readonly StoreCase[] = [
   },
   {
     title: "runs a task or rejects, and never both, where the signal aborts as its turn comes",
-    needs: ["exclusive", "share"],
-    async run({ views }) {
-      const [one, two] = await views(2);
+    needs: ["exclusive"],
+    async run({ open }) {
+      const store = await open();
       for (let depth = 0; depth < 12; depth++) {
-        const gate = await occupy(one);
+        const gate = await occupy(store);
         const controller = new AbortController();
         let ran = 0;
-        const waiting = enter(two, async () => void ran++, controller.signal);
-        await meanwhile(two);
+        const waiting = enter(store, async () => void ran++, controller.signal);
+        await meanwhile(store);
         gate.open();
         for (let microtask = 0; microtask < depth; microtask++) await Promise.resolve();
         controller.abort(reason);
 
         const outcome = await outcomeOf(waiting);
-        await enter(one, async () => {});
+        await enter(store, async () => {});
         assert.strictEqual(outcome, ran === 0 ? reason : undefined);
       }
     },
