@@ -11,7 +11,7 @@ export interface Commands {
   run(name: ScriptName, args: readonly string[], options?: RunOptions): Promise<Reply>;
 }
 
-export interface RunOptions {
+interface RunOptions {
   /** How often it is sent, at most. @default 3 */
   readonly tries?: number;
   /** Gets answers that came when nobody waited for them any more. */

@@ -14,7 +14,7 @@ export interface MachineProcess extends Machine {
 const program = new URL("./machine-process.ts", import.meta.url);
 
 /** Makes a machine in a process of its own. */
-export async function spawnMachine(options: MachineOptions): Promise<MachineProcess> {
+async function spawnMachine(options: MachineOptions): Promise<MachineProcess> {
   const child = fork(program, [JSON.stringify(options)], {
     execArgv: ["--conditions=@freshtoken/source"],
     stdio: ["ignore", "inherit", "inherit", "ipc"],

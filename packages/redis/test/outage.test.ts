@@ -1,5 +1,5 @@
 import { ledger } from "@freshtoken/testing";
-import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { afterEach, describe, expect, test } from "vitest";
 import { type Fleet, type FleetOptions, startFleet } from "./fleet.ts";
 import { lacksRedis, type RedisServer, startRedis } from "./redis-server.ts";
 import { type Switch, startSwitch } from "./switch.ts";
