@@ -7,16 +7,21 @@ import {
   storeContract,
 } from "../src/contract/index.ts";
 import { createPlace } from "../src/contract/store/place.ts";
-import { createGate, settled } from "../src/index.ts";
+import { createGate, entriesAt, settled } from "../src/index.ts";
+import { refresh } from "./requests.ts";
 import { aliasing, but, comparing, entering, parting, roomy } from "./store-defective.ts";
 import { type StoreDefect, storeDefects } from "./store-defects.ts";
-import { right, subjectOf, type View } from "./store-subject.ts";
+import { late, right, subjectOf, type View } from "./store-subject.ts";
 
 const cases = storeContract(subjectOf(right));
 const tooLate = new Error("too late");
 
 describe("the contract of stores, through one that does no more than it has to", () => {
   for (const { title, run } of cases) test(title, run);
+});
+
+describe("the contract of stores, through one that takes its time, and says things twice", () => {
+  for (const { title, run } of storeContract(subjectOf(late))) test(title, run);
 });
 
 test.each(storeDefects)("catches a store that $name", async ({ titles, view }: StoreDefect) => {
@@ -52,7 +57,9 @@ test.each(Object.entries(lacking))(
     const subject = { ...subjectOf(view), cannot: { [ability]: "not here" } };
 
     const outcomes = await Promise.all(
-      storeContract(subject).map(async (each) => [each.title, each.lacks, await messageOf(each)] as const),
+      storeContract(subject).map(
+        async (each) => [each.title, each.lacks, await messageOf(each, 10_000)] as const,
+      ),
     );
 
     const wrong = outcomes.filter(([, lacks, message]) => (lacks === undefined) !== (message === "kept"));
@@ -105,25 +112,40 @@ test("closes the place of a case, whether its promise is kept, broken or given u
   expect(ended).toStrictEqual(["kept", "broken", "given up"]);
 });
 
-test("closes a place that comes when its case was given up", async () => {
+test("closes a place that comes when its case was given up, and opens nothing there", async () => {
   const gate = createGate();
-  let closed = 0;
+  const calls: string[] = [];
   const begin = async () => {
     await gate.pass();
-    return { ...stageOf(right), close: () => void closed++ };
+    return {
+      open: () => {
+        calls.push("open");
+        return right({ text: "null", turn: Promise.resolve(), listeners: new Map() });
+      },
+      close: () => void calls.push("close"),
+    };
   };
-  const late = caseOf("holds nothing at first, and loads that as null", { begin });
 
-  const message = await messageOf(late, 20);
-  const before = closed;
+  const message = await messageOf(caseOf("holds nothing at first, and loads that as null", { begin }), 20);
+  const before = [...calls];
   gate.open();
   await settled();
 
-  expect([message, before, closed]).toStrictEqual([
+  expect([message, before, calls]).toStrictEqual([
     "holds nothing at first, and loads that as null: too late",
-    0,
-    1,
+    [],
+    ["close"],
   ]);
+});
+
+test("closes a place when the sessions in it have ended", async () => {
+  const stage = stageOf(right);
+  const left: unknown[] = [];
+  const begin = () => ({ ...stage, close: () => void left.push(stage.listeners?.()) });
+
+  await caseOf("holds nothing of a session that has signed out", { begin }).run();
+
+  expect(left).toStrictEqual([0]);
 });
 
 test("closes the sessions of a case that fails", async () => {
@@ -141,22 +163,32 @@ test("closes the sessions of a case that fails", async () => {
 
 test("finds what a server has seen that must never happen, whatever else a case demands", async () => {
   const place = createPlace(stageOf(right), []);
-  const redeem = () =>
-    place.server.fetch("/token", {
-      method: "POST",
-      body: new URLSearchParams({ grant_type: "refresh_token", refresh_token: "r0" }),
-    });
-  place.server.signIn();
+  const { fetch, signIn } = place.server;
+  const send = (token: string, by: string, request: string) =>
+    fetch("/me", { headers: { authorization: `Bearer ${token}`, "x-by": by, "x-request": request } });
+  signIn();
 
-  await redeem();
-  await redeem();
+  await refresh(place.server, "r0");
+  await send("a1", "1", "1.1");
+  await send("a0", "2", "2.1"); // another context may not know yet
+  await send("a1", "1", "1.1");
+  await send("a0", "1", "1.2");
 
   await expect(place.leave()).rejects.toMatchObject({
-    actual: [
-      "at 3: r0 is presented again, though its answer was read at 2",
-      "at 4: r0 is reused: it was rotated away before",
-    ],
+    actual: ["at 7: 1.1 is sent again with a1, after a1", "at 9: a0 is used, after generation 1"],
   });
+});
+
+test("says with each request which session made it, and which of its requests it is", async () => {
+  const { server, peers } = createPlace(stageOf(right), []);
+  const [one, two] = await peers(2);
+  server.expire();
+
+  await Promise.all([one.burst(1), two.burst(2)]);
+
+  const requests = entriesAt(server.log, "resource").map(({ headers }) => headers["x-request"]);
+  expect(requests.sort()).toStrictEqual(["1.1", "1.1", "2.1", "2.1", "2.2", "2.2"]);
+  expect(entriesAt(server.log, "token").map(({ headers }) => headers["x-by"])).toStrictEqual(["1"]);
 });
 
 function stageOf(view: View): { open(): SessionStore; listeners?(): number | Promise<number> } {

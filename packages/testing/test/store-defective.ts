@@ -1,8 +1,8 @@
 import type { SessionRecord, SessionStore } from "@freshtoken/core";
-import { type Ground, isSame, recordIn, rejection, right, tell, type View, write } from "./store-subject.ts";
+import { type Ground, isSame, recordIn, right, tell, type View, write } from "./store-subject.ts";
 
 type Held = SessionRecord | null;
-export type Task<R> = () => Promise<R>;
+type Task<R> = () => Promise<R>;
 type Exclusive = NonNullable<SessionStore["exclusive"]>;
 type Subscribe = NonNullable<SessionStore["subscribe"]>;
 
@@ -40,6 +40,21 @@ export function entering(
   return but(({ exclusive }, ground) => ({
     exclusive: (task, { signal }) => enter(task, signal, exclusive, ground),
   }));
+}
+
+/** The right store, but for when it leaves the section, given the task that runs in it. */
+export function leaving(left: (running: Promise<unknown>, signal: AbortSignal) => Promise<unknown>): View {
+  return entering(
+    (task, signal, exclusive) =>
+      new Promise((resolve, reject) => {
+        async function inside(): Promise<void> {
+          const running = Promise.resolve().then(task);
+          running.then(resolve, reject);
+          await left(running, signal);
+        }
+        exclusive(inside, { signal }).catch(reject);
+      }),
+  );
 }
 
 /** The right store, but for how it takes a listener. */
@@ -146,20 +161,6 @@ export const takingOwnTurns: View = (ground) => {
   const { exclusive } = own as Required<SessionStore>;
   return { ...right(ground), exclusive };
 };
-
-/** Takes turns in a line that stops where one gives up. */
-export const stuck: View = but((_, ground) => ({
-  async exclusive(task, { signal }) {
-    const { turn: before } = ground;
-    let leave = () => {};
-    const left = new Promise<void>((resolve) => {
-      leave = resolve;
-    });
-    ground.turn = before.then(() => left);
-    await Promise.race([before, rejection(signal)]);
-    return task().finally(leave);
-  },
-}));
 
 /** Makes everybody who saves wait for the section. */
 export const lockingSaves: View = but(({ save, exclusive }) => {

@@ -8,6 +8,7 @@ import {
   crowded,
   entering,
   lagging,
+  leaving,
   listening,
   lockingSaves,
   parting,
@@ -15,8 +16,6 @@ import {
   roomy,
   saving,
   storing,
-  stuck,
-  type Task,
   takingOwnTurns,
 } from "./store-defective.ts";
 import { isSame, recordIn, rejection, type View } from "./store-subject.ts";
@@ -36,14 +35,16 @@ const raced = (who: string) =>
     (what) => `lets one of 20 saves win that ${who} over ${what}, and keeps that one`,
   );
 
-const signedOutMeanwhile = "stores nothing of a refresh during which another session has signed out";
-const signedInMeanwhile =
-  "stores nothing of a refresh during which another session has signed in, and follows that one";
+const [signedOutMeanwhile = "", signedInMeanwhile = ""] = ["out", "in"].map(
+  (what) => `stores nothing of a refresh during which another session has signed ${what}, and follows that`,
+);
 const failing = (how: string) => `rejects as a task does that ${how}, and lets the next one in`;
 const countsTo100 = "loads in the section what was saved in the one before it: 100 turns of four contexts";
 const oneRefresh = "refreshes once at an expiry that all sessions meet at once, though none hears of another";
 const tenRefreshes = "refreshes once at each of ten expiries in a row";
-const givesUp = "gives up waiting at once when the signal aborts, and lets in who waits behind";
+const givesUp = ["one context", "three contexts"].map(
+  (where) => `gives up waiting at once when the signal aborts, and lets in who waits behind: ${where}`,
+);
 const neverBoth = "runs a task or rejects, and never both, where the signal aborts as its turn comes";
 const abortedBefore = "rejects with the reason of a signal that has aborted before, and runs nothing";
 const tellsAll = "tells of what another saves and removes, and says no more than that";
@@ -79,6 +80,16 @@ export const storeDefects: readonly StoreDefect[] = [
       tokens: Object.fromEntries(Object.entries(tokens).map(([name, value]) => [name, value ?? "undefined"])),
     })),
     titles: ["loads a field that was undefined as no other value"],
+  },
+  {
+    name: "takes a record without a token for none",
+    view: but(({ load }) => ({
+      async load() {
+        const record = await load();
+        return record?.tokens.accessToken === undefined ? null : record;
+      },
+    })),
+    titles: ["loads a record without any token, as one is of a session with cookies"],
   },
   {
     name: "has room for 4 KB",
@@ -127,7 +138,7 @@ export const storeDefects: readonly StoreDefect[] = [
     ],
   },
   {
-    name: "shows in the section what was there before it",
+    name: "shows in a section what was before it",
     view: lagging,
     titles: [countsTo100, oneRefresh, tenRefreshes],
   },
@@ -143,7 +154,7 @@ export const storeDefects: readonly StoreDefect[] = [
     ],
   },
   {
-    name: "writes the parts of a record one after the other",
+    name: "writes a record in parts",
     view: piecemeal,
     titles: ["shows whole records alone to those who load while others save"],
   },
@@ -157,7 +168,7 @@ export const storeDefects: readonly StoreDefect[] = [
     ],
   },
   {
-    name: "keeps the first sign-in that it is given",
+    name: "keeps the first sign-in for good",
     view: but(({ save }, ground) => ({
       save(record, ...expected) {
         const held = recordIn(ground);
@@ -257,13 +268,22 @@ export const storeDefects: readonly StoreDefect[] = [
     titles: neither("over an earlier generation than is expected"),
   },
   {
-    name: "compares family and generation as one text",
+    name: "compares both as one text",
     view: comparing((held, expected) =>
       expected === undefined
         ? undefined
         : `${held?.family}${held?.generation}` === `${expected?.family}${expected?.generation}`,
     ),
     titles: neither("over a family and generation that only read the same, one after the other"),
+  },
+  {
+    name: "counts as far as 14 digits",
+    view: comparing((held, expected) =>
+      held && expected && held.family === expected.family
+        ? held.generation.toPrecision(14) === expected.generation.toPrecision(14)
+        : undefined,
+    ),
+    titles: neither("over a generation that differs in its last digit alone"),
   },
   {
     name: "takes null for nothing in particular",
@@ -274,7 +294,7 @@ export const storeDefects: readonly StoreDefect[] = [
     ],
   },
   {
-    name: "writes where there is nothing, whatever is expected",
+    name: "writes over nothing whatever is expected",
     view: comparing((held) => (held === null ? true : undefined)),
     titles: [...neither("over nothing, where a record is expected"), signedOutMeanwhile],
   },
@@ -313,16 +333,7 @@ export const storeDefects: readonly StoreDefect[] = [
   },
   {
     name: "lets the next one in after a while",
-    view: entering((task, signal, exclusive) => {
-      const { promise, resolve, reject } = deferredLike(task);
-      const inside = () => {
-        const running = task();
-        running.then(resolve, reject);
-        return Promise.race([running, settled()]);
-      };
-      exclusive(inside, { signal }).catch(reject);
-      return promise;
-    }),
+    view: leaving((running) => Promise.race([running, settled()])),
     titles: ["lets nobody in while another is in the section, however long that takes"],
   },
   {
@@ -339,7 +350,7 @@ export const storeDefects: readonly StoreDefect[] = [
     titles: ["runs a task in the section, and comes to what the task comes to"],
   },
   {
-    name: "says in words of its own that a task failed",
+    name: "says in its own words that a task failed",
     view: entering((task, signal, exclusive) =>
       exclusive(task, { signal }).catch((cause) => {
         throw new Error("the section failed", { cause });
@@ -349,30 +360,37 @@ export const storeDefects: readonly StoreDefect[] = [
   },
   {
     name: "stays taken after a task that failed",
-    view: entering((task, signal, exclusive) => {
-      const { promise, resolve, reject } = deferredLike(task);
-      const inside = async () => {
-        await Promise.resolve()
-          .then(task)
-          .then(resolve, (error) => {
-            reject(error);
-            return new Promise(() => {});
-          });
-      };
-      exclusive(inside, { signal }).catch(reject);
-      return promise;
-    }),
+    view: leaving((running) => running.catch(() => never())),
     titles: [failing("rejects"), failing("throws")],
   },
   {
     name: "stays taken after a task that throws",
-    view: stuck,
-    titles: [failing("throws"), givesUp],
+    view: entering((task, signal, exclusive) =>
+      exclusive(
+        () => {
+          try {
+            return task();
+          } catch {
+            return never();
+          }
+        },
+        { signal },
+      ),
+    ),
+    titles: [failing("throws")],
+  },
+  {
+    name: "stays taken by one who has given up",
+    view: entering((task, signal, exclusive) => {
+      const inside = () => (signal.aborted ? never() : task());
+      return Promise.race([exclusive(inside, { signal: new AbortController().signal }), rejection(signal)]);
+    }),
+    titles: [abortedBefore, ...givesUp],
   },
   {
     name: "hears no abort",
     view: entering((task, _, exclusive) => exclusive(task, { signal: new AbortController().signal })),
-    titles: [abortedBefore, givesUp],
+    titles: [abortedBefore, ...givesUp],
   },
   {
     name: "hears an abort when its turn has come",
@@ -385,7 +403,7 @@ export const storeDefects: readonly StoreDefect[] = [
         { signal: new AbortController().signal },
       ),
     ),
-    titles: [givesUp],
+    titles: [...givesUp],
   },
   {
     name: "runs the task of one who has given up",
@@ -394,7 +412,7 @@ export const storeDefects: readonly StoreDefect[] = [
     ),
     titles: [
       abortedBefore,
-      givesUp,
+      ...givesUp,
       neverBoth,
       "leaves a task alone that has begun when its signal aborts, and lets nobody else in before its end",
     ],
@@ -406,20 +424,11 @@ export const storeDefects: readonly StoreDefect[] = [
         throw error === signal.reason ? new DOMException("Aborted", "AbortError") : error;
       }),
     ),
-    titles: [abortedBefore, givesUp],
+    titles: [abortedBefore, ...givesUp],
   },
   {
-    name: "lets the next one in when the signal of who is inside aborts",
-    view: entering((task, signal, exclusive) => {
-      const { promise, resolve, reject } = deferredLike(task);
-      const inside = () => {
-        const running = task();
-        running.then(resolve, reject);
-        return Promise.race([running, rejection(signal)]).catch(() => {});
-      };
-      exclusive(inside, { signal }).catch(reject);
-      return promise;
-    }),
+    name: "lets go when the signal aborts inside",
+    view: leaving((running, signal) => Promise.race([running, rejection(signal)]).catch(() => {})),
     titles: [
       "leaves a task alone that has begun when its signal aborts, and lets nobody else in before its end",
     ],
@@ -517,7 +526,7 @@ export const storeDefects: readonly StoreDefect[] = [
     titles: [undone, "keeps no subscription of sessions that are closed"],
   },
   {
-    name: "keeps the subscription of one who is told no more",
+    name: "keeps the subscription of the undone",
     view: listening((changed, subscribe) => {
       let told = changed;
       subscribe(() => told());
@@ -539,17 +548,6 @@ export const storeDefects: readonly StoreDefect[] = [
   },
 ];
 
-/** A promise of what a task comes to, and how to settle it from outside. */
-function deferredLike<R>(_: Task<R>): {
-  readonly promise: Promise<R>;
-  readonly resolve: (value: R) => void;
-  readonly reject: (error: unknown) => void;
-} {
-  let resolve: (value: R) => void = () => {};
-  let reject: (error: unknown) => void = () => {};
-  const promise = new Promise<R>((resolved, rejected) => {
-    resolve = resolved;
-    reject = rejected;
-  });
-  return { promise, resolve, reject };
+function never(): Promise<never> {
+  return new Promise(() => {});
 }

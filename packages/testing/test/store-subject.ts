@@ -1,5 +1,6 @@
 import type { SessionRecord, SessionStore } from "@freshtoken/core";
 import type { StoreSubject } from "../src/contract/index.ts";
+import { settled } from "../src/index.ts";
 
 /** Where the views of one record meet. */
 export interface Ground {
@@ -52,6 +53,49 @@ export const right: View = (ground) => {
       const listener = () => changed();
       ground.listeners.set(listener, store);
       return () => ground.listeners.delete(listener);
+    },
+  };
+  return store;
+};
+
+/** Does the same, now sooner and now later, and tells twice when it has long been done, and once for nothing. */
+export const late: View = (ground) => {
+  const { load, save, exclusive, subscribe } = right(ground) as Required<SessionStore>;
+  let calls = 0;
+  async function pause(): Promise<void> {
+    for (let rounds = (calls++ * 7) % 5; rounds > 0; rounds--) await settled();
+  }
+  const store: SessionStore = {
+    async load() {
+      await pause();
+      const record = await load();
+      await pause();
+      return record;
+    },
+    async save(record, ...expected) {
+      await pause();
+      const isWritten = await save(record, ...expected);
+      await pause();
+      return isWritten;
+    },
+    async exclusive(task, options) {
+      await pause();
+      return exclusive(task, options).finally(pause) as ReturnType<typeof task>;
+    },
+    subscribe(changed) {
+      let isUndone = false;
+      async function hint(): Promise<void> {
+        await pause();
+        try {
+          if (!isUndone) changed();
+        } catch {}
+      }
+      const undo = subscribe(() => void hint().then(hint));
+      void hint();
+      return () => {
+        isUndone = true;
+        undo();
+      };
     },
   };
   return store;

@@ -2,10 +2,11 @@ import type { SessionRecord } from "@freshtoken/core";
 import { assert } from "chai";
 import { f0, f1, g0, recordOf, type StoreCase } from "./case.ts";
 
-const everyField: SessionRecord = recordOf("f", 7, {
+// The last generation that a session reads: no digit of it may be lost.
+const everyField: SessionRecord = recordOf("f", 2 ** 52 - 1, {
   tokenType: "Bearer",
   expiresAt: 1_700_003_600_123,
-  issuedAt: 1_700_000_000_123,
+  issuedAt: 1_700_000_000_123.5,
   scope: "openid offline_access",
   idToken: "header.payload.signature",
   extra: {
@@ -61,7 +62,9 @@ export const keeping: readonly StoreCase[] = [
     title: "loads text of every script as it was saved",
     async run({ open }) {
       const store = await open();
-      const record = recordOf("f", 0, { extra: Object.fromEntries(texts.map((text) => [text, text])) });
+      const record = recordOf(texts.join(" "), 0, {
+        extra: Object.fromEntries(texts.map((text) => [text, text])),
+      });
 
       await store.save(record);
 
@@ -80,6 +83,16 @@ export const keeping: readonly StoreCase[] = [
 
       const loaded = JSON.parse(JSON.stringify(await store.load()));
       assert.deepEqual(loaded, { family: "f", generation: 0, tokens: { accessToken: "a0" } });
+    },
+  },
+  {
+    title: "loads a record without any token, as one is of a session with cookies",
+    async run({ open }) {
+      const store = await open();
+
+      await store.save({ family: "cookie", generation: 0, tokens: {} });
+
+      assert.deepEqual(await store.load(), { family: "cookie", generation: 0, tokens: {} });
     },
   },
   {

@@ -2,6 +2,7 @@ import type { Session, SessionStore } from "@freshtoken/core";
 import { assert } from "chai";
 import { createGate } from "../../gate.ts";
 import { ledger } from "../../ledger.ts";
+import type { Server } from "../../server.ts";
 import { outcomeOf } from "../case.ts";
 import type { StoreCase } from "./case.ts";
 
@@ -29,6 +30,18 @@ function serves(accessToken: string): (session: Session) => boolean {
 }
 
 const isSignedOut = ({ state }: Session) => state.status === "signedOut";
+
+interface Overtaking {
+  readonly what: string;
+  readonly stored: string | undefined;
+  act(session: Session, server: Server): Promise<void>;
+}
+
+/** What another session may do while a refresh is under way. */
+const overtakings: readonly Overtaking[] = [
+  { what: "signed out", stored: undefined, act: (session) => session.signOut() },
+  { what: "signed in", stored: "2.a0", act: (session, server) => session.signIn(server.signIn()) },
+];
 
 /** Several sessions share the store, and a server without any grace answers them. */
 export const together: readonly StoreCase[] = [
@@ -119,40 +132,25 @@ export const together: readonly StoreCase[] = [
       assert.deepInclude((await store.load())?.tokens, { accessToken });
     },
   },
-  {
-    title: "stores nothing of a refresh during which another session has signed out",
-    needs: ["share", "compare"],
-    async run({ server, open, peers }) {
-      const [one, two] = await peers(2, bare);
-      const gate = server.gate("token", "answer");
+  ...overtakings.map(
+    ({ what, act, stored }): StoreCase => ({
+      title: `stores nothing of a refresh during which another session has ${what}, and follows that`,
+      needs: ["share", "compare"],
+      async run({ server, open, peers }) {
+        const [one, two] = await peers(2, bare);
+        const gate = server.gate("token", "answer");
 
-      const refreshed = codeOf(two.session.refresh());
-      await gate.reached(1);
-      await one.session.signOut();
-      gate.open();
+        const refreshed = codeOf(two.session.refresh());
+        await gate.reached(1);
+        await act(one.session, server);
+        gate.open();
 
-      assert.equal(await refreshed, "ERR_SIGNED_OUT");
-      assert.deepEqual(two.session.state, { status: "signedOut" });
-      assert.isNull(await (await open()).load());
-    },
-  },
-  {
-    title: "stores nothing of a refresh during which another session has signed in, and follows that one",
-    needs: ["share", "compare"],
-    async run({ server, open, peers }) {
-      const [one, two] = await peers(2, bare);
-      const gate = server.gate("token", "answer");
-
-      const refreshed = codeOf(two.session.refresh());
-      await gate.reached(1);
-      await one.session.signIn(server.signIn());
-      gate.open();
-
-      assert.equal(await refreshed, "ERR_SIGNED_OUT");
-      assert.isTrue(serves("2.a0")(two.session));
-      assert.deepInclude((await (await open()).load())?.tokens, { accessToken: "2.a0" });
-    },
-  },
+        assert.equal(await refreshed, "ERR_SIGNED_OUT");
+        assert.deepEqual(two.session.state, one.session.state);
+        assert.equal((await (await open()).load())?.tokens.accessToken, stored);
+      },
+    }),
+  ),
   {
     title: "asks once whether a refresh token is rejected, and ends all sessions",
     needs: ["share", "exclusive"],
