@@ -44,6 +44,7 @@ const documented = {
     "createOAuth",
     "stepUpChallenge",
   ],
+  "@freshtoken/redis": ["redisStore"],
   "@freshtoken/testing": [
     "createClock",
     "createGate",

@@ -10,8 +10,9 @@ export interface RedisStoreOptions {
   /** The client to listen with, where that cannot be `client`: one that speaks RESP2. @default client */
   subscriber?: RedisClient | undefined;
   /**
-   * Encrypts the tokens, with AES-256-GCM: the first key does, and all decrypt. To rotate, put a new one first and
-   * take the old one out once every session was saved anew. @default none: tokens are readable in Redis
+   * Encrypts the tokens, with AES-256-GCM: the first key does, and all decrypt. To rotate, add a new one last on every
+   * machine, then put it first, and take the old one out once every session was saved anew. @default none: tokens are
+   * readable in Redis
    */
   encryptionKeys?: readonly EncryptionKey[] | undefined;
   /** What every key and channel begins with. @default "freshtoken:" */

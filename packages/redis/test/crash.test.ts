@@ -128,6 +128,24 @@ describe.skipIf(lacksRedis)("a machine that has the lease", () => {
     expect(ledger(fleet.server.log)).toMatchObject({ attempts: 2, reuses: 0 });
   });
 
+  test("brings nothing back when it wakes up with tokens of a session that has ended meanwhile", async () => {
+    const [holder, ...others] = await begin();
+    const gate = fleet.server.gate("token", "answer");
+    fleet.server.expire();
+    const late = holder.burst(1);
+    await gate.reached(1);
+    holder.freeze();
+    gate.open();
+
+    const ends = await fleet.burst(5, others);
+    holder.thaw();
+
+    expect(ends).toStrictEqual({ 401: 5, ERR_SIGNED_OUT: 5 });
+    expect(await late).toStrictEqual({ ERR_SIGNED_OUT: 1 });
+    const states = await Promise.all(fleet.machines.map((machine) => machine.states()));
+    expect(states).toStrictEqual(Array(MACHINES).fill(["signedOut"]));
+  });
+
   test("keeps it for as long as its refresh takes, be that three leases long", async () => {
     await begin();
     const gate = fleet.server.gate("token");

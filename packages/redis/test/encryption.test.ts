@@ -59,16 +59,19 @@ describe.skipIf(lacksRedis)("with encryption keys", () => {
     expect(await everything()).not.toBe(one);
   });
 
-  test("a key is rotated in two steps: put the new one first, take the old one out once all is saved anew", async () => {
+  test("a key is rotated in three steps: add it last, put it first, take the old one out", async () => {
     const id = desk.id();
-    await (await opened(id, [old])).save(recordOf(0));
+    const [plain, added, first] = [
+      await opened(id, [old]),
+      await opened(id, [old, current]),
+      await opened(id, [current, old]),
+    ];
 
-    const both = await opened(id, [current, old]);
-    const before = await both.load();
-    await both.save(recordOf(1), recordOf(0));
-    const after = await (await opened(id, [current])).load();
-
-    expect([before, after]).toStrictEqual([recordOf(0), recordOf(1)]);
+    await added.save(recordOf(0));
+    expect(await plain.load()).toStrictEqual(recordOf(0));
+    await first.save(recordOf(1), recordOf(0));
+    expect(await added.load()).toStrictEqual(recordOf(1));
+    expect(await (await opened(id, [current])).load()).toStrictEqual(recordOf(1));
   });
 
   test("takes a CryptoKey in the place of bytes", async () => {
