@@ -63,7 +63,7 @@ export const outages: Work = async ({ random, say, goesOn }) => {
       await troubles[name]({ redis, spare, front, random });
       const ends = await bursts;
       answered += ends[200] ?? 0;
-      failed += ends["ERR_REFRESH_FAILED"] ?? 0;
+      failed += ends.ERR_REFRESH_FAILED ?? 0;
       const others = Object.keys(ends).filter((end) => end !== "200" && end !== "ERR_REFRESH_FAILED");
       if (others.length > 0) violations.push(`${name}: ${JSON.stringify(ends)}`);
     }

@@ -110,8 +110,6 @@ export function redisStore(options: RedisStoreOptions): Required<SessionStore> {
     const over = expected === undefined ? undefined : versionOf(expected);
     const closing = record ? seal.close(record) : Promise.resolve("");
     closing.catch(() => {});
-    // Who signs out means it, also where Redis does not hear of it.
-    if (family === "" && !over) learned(NOTHING);
     const write = async () => put({ family, generation, text: await closing }, over);
     const saved = saving.then(write);
     saving = saved.catch(() => {});
@@ -131,6 +129,7 @@ export function redisStore(options: RedisStoreOptions): Required<SessionStore> {
       if (isStored && task) task.isSaved = true;
       return isStored;
     } catch (error) {
+      // It is what the session goes on with; who has signed out means it, also where Redis does not hear of it.
       if (saves === before) learned(record, true);
       throw error;
     }

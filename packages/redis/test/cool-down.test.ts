@@ -11,7 +11,7 @@ async function failingIn(store: Awaited<ReturnType<typeof desk.open>>): Promise<
   await store.exclusive(async () => void (await store.load()), never);
 }
 
-describe.skipIf(lacksRedis)("after a refresh that failed", () => {
+describe.skipIf(lacksRedis)("after a refresh that failed", { timeout: 60_000 }, () => {
   test("a fleet asks once in each step of the back-off, however many machines it has", async () => {
     const fleet = await startFleet({ port: desk.redis.port, machines: 6 });
     fleet.server.always("token", { status: 503 });

@@ -35,7 +35,7 @@ function passed(ms: number): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, ms));
 }
 
-describe.skipIf(lacksRedis)("a machine that has the lease", () => {
+describe.skipIf(lacksRedis)("a machine that has the lease", { timeout: 60_000 }, () => {
   test("is followed by another when it is killed before it has sent anything: one refresh, all answered", async () => {
     const [holder, ...others] = await begin(beforeSending);
     fleet.server.expire();

@@ -17,6 +17,7 @@ afterAll(() => redis?.close());
 
 test.skipIf(lacksRedis).for(clients.map(([name]) => name))(
   "refreshes once per session and expiry, for five processes that share eight sessions through %s",
+  { timeout: 60_000 },
   async (client) => {
     const fleet = await spawnFleet({
       port: redis.port,

@@ -18,6 +18,9 @@ export interface MachineOptions {
   readonly stopsBeforeSending?: boolean | undefined;
 }
 
+// Thousands of requests at once are for the session to bear, not for one server that ten processes share.
+const SOCKETS = 64;
+
 /** How many requests ended in which way, by status or code. */
 export type Ends = Readonly<Record<string, number>>;
 
@@ -51,6 +54,7 @@ export async function startMachine(options: MachineOptions): Promise<Machine> {
   } = options;
   const { client, close } = await (kind === "ioredis" ? connectIoredis : connectNodeRedis)(port);
   const gate = createGate();
+  const fewAtOnce = limited(SOCKETS);
   let requests = 0;
   if (!options.stopsBeforeSending) gate.open();
 
@@ -72,7 +76,7 @@ export async function startMachine(options: MachineOptions): Promise<Machine> {
         });
       },
     });
-    return { by, session, authorized: sessionFetch(session) };
+    return { by, session, authorized: sessionFetch(session, { fetch: fewAtOnce }) };
   });
 
   async function request({ by, authorized }: (typeof members)[number]): Promise<string> {
@@ -107,6 +111,22 @@ export async function startMachine(options: MachineOptions): Promise<Machine> {
       close();
       await Promise.all(members.map(({ session }) => session.close()));
     },
+  };
+}
+
+/** A fetch that has so many requests under way; the others wait. */
+function limited(most: number): typeof fetch {
+  const waiting: (() => void)[] = [];
+  let underWay = 0;
+  return async (...given) => {
+    if (underWay >= most) await new Promise<void>((resolve) => void waiting.push(resolve));
+    underWay++;
+    try {
+      return await fetch(...given);
+    } finally {
+      underWay--;
+      waiting.shift()?.();
+    }
   };
 }
 

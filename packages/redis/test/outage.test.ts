@@ -32,7 +32,7 @@ function passed(ms: number): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, ms));
 }
 
-describe.skipIf(lacksRedis)("Redis", () => {
+describe.skipIf(lacksRedis)("Redis", { timeout: 60_000 }, () => {
   test.for([
     ["that keeps all it was told", true],
     ["that keeps nothing", false],

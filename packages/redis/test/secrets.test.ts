@@ -3,6 +3,7 @@ import { Redis } from "ioredis";
 import { createClient } from "redis";
 import { describe, expect, test } from "vitest";
 import { redisStore } from "../src/index.ts";
+import { connectIoredis } from "./clients.ts";
 import { lacksRedis } from "./redis-server.ts";
 import { never, outcomeOf, recordOf, useRedis } from "./support.ts";
 
@@ -53,7 +54,7 @@ describe.skipIf(lacksRedis)("no part of a token, nor the id,", () => {
     ioredis.disconnect();
     const closed = redisStore({ client: ioredis, id: "closed" });
     const id = desk.id();
-    const broken = await desk.open({ id });
+    const broken = await desk.open({ id, client: await desk.connect(connectIoredis) });
     await broken.save(secret);
     const errors = [await outcomeOf(async () => closed.save(secret))];
     await desk.redis.command(

@@ -1,5 +1,5 @@
 import type { SessionStore } from "@freshtoken/core";
-import { createGate } from "@freshtoken/testing";
+import { createClock, createGate } from "@freshtoken/testing";
 import { describe, expect, test, vi } from "vitest";
 import { type RedisConnection, redisStore } from "../src/index.ts";
 import { clients } from "./clients.ts";
@@ -123,12 +123,59 @@ describe.skipIf(lacksRedis)("what Redis has lost", () => {
 
     await lose();
     const entered = other.exclusive(async () => order.push("other"), never);
-    // Two of the signs that the holder gives.
-    await new Promise((resolve) => setTimeout(resolve, 300));
+    await new Promise((resolve) => setTimeout(resolve, 600));
     gate.open();
     await Promise.all([held, entered]);
 
     expect(order).toStrictEqual(["holder", "other"]);
+  });
+});
+
+describe.skipIf(lacksRedis)("who is in the section", () => {
+  test("keeps others out for as long as its task runs, be that two leases long", async () => {
+    const id = desk.id();
+    const [one, other] = [await desk.open({ id, lease: 200 }), await desk.open({ id, lease: 200 })];
+    const order: string[] = [];
+    const gate = createGate();
+    const held = one.exclusive(() => gate.pass().then(() => order.push("one")), never);
+    await gate.reached(1);
+
+    const entered = other.exclusive(async () => order.push("other"), never);
+    await new Promise((resolve) => setTimeout(resolve, 400));
+    gate.open();
+    await Promise.all([held, entered]);
+
+    expect(order).toStrictEqual(["one", "other"]);
+  });
+
+  test("is followed by who began to listen while it left, though that heard nothing", async () => {
+    const id = desk.id();
+    const clock = createClock();
+    const connection = await desk.connect();
+    const [held, listening] = [createGate(), createGate()];
+    const late: RedisConnection = {
+      ...connection,
+      subscribe: (...args) => listening.pass().then(() => connection.subscribe(...args)),
+    };
+    const [holder, waiter] = [await desk.open({ id }), redisStore({ client: late, id, clock })];
+    const left = holder.exclusive(() => held.pass(), never);
+    await held.reached(1);
+
+    let isInside = false;
+    const entered = waiter.exclusive(async () => {
+      isInside = true;
+    }, never);
+    await listening.reached(1);
+    held.open();
+    await left;
+    listening.open();
+
+    // No time passes in which it would look again by itself.
+    await vi.waitFor(async () => {
+      await clock.advance(0);
+      expect(isInside).toBe(true);
+    });
+    await entered;
   });
 });
 
