@@ -100,7 +100,8 @@ function shown(error: unknown): Error {
   const message = messageOf(error).split(/['"`]/)[0]?.slice(0, 200).trim();
   const { code } = Object(error);
   const what = isRefusal(error) ? "Redis refused the command" : "Redis could not be reached";
-  const copy = new Error(`${what}: ${message || "the client did not say why"}`);
+  const next = /subscriber mode/i.test(`${message}`) ? ". Give a client to listen with, as `subscriber`" : "";
+  const copy = new Error(`${what}: ${message || "the client did not say why"}${next}`);
   return typeof code === "string" ? Object.assign(copy, { code }) : copy;
 }
 

@@ -1,4 +1,5 @@
 import type { Commands, Reply } from "./commands.ts";
+import type { Ear } from "./ear.ts";
 import type { Settings } from "./options.ts";
 import { createTurns } from "./turns.ts";
 import { jittered, until } from "./wait.ts";
@@ -12,10 +13,7 @@ export interface Desk {
   known(): readonly [family: string, generation: string];
   /** Puts back into Redis what it has lost. */
   restore(): Promise<void>;
-  /** Calls `wake` whenever the section may have become free, as far as the store listens. Returns the undo. */
-  whenFree(wake: () => void): () => void;
-  /** Makes the store listen, where it does not yet; then `wake` is called first of all. Returns the undo. */
-  listen(): () => void;
+  readonly ear: Ear;
   /** Waits until what was asked of Redis by now is known: who waits may have got what it came for. */
   settled(): Promise<void>;
   /** A task begins. Returns what ends it, with the family and generation that it could not renew, if any. */
@@ -101,7 +99,7 @@ export function createSection(
     let calls = 0;
     let wake = () => {};
     let leave: (() => void) | undefined;
-    const forget = desk.whenFree(() => {
+    const forget = desk.ear.onFreed(() => {
       calls++;
       wake();
     });
@@ -110,7 +108,7 @@ export function createSection(
         return calls;
       },
       async next(before: number, ms: number, signal: AbortSignal): Promise<void> {
-        leave ??= desk.listen();
+        leave ??= desk.ear.listen();
         const sleep = new Promise<void>((resolve) => {
           if (calls !== before) return resolve();
           const stop = clock.timer(resolve, ms, false);

@@ -1,6 +1,6 @@
 import type { SessionRecord, SessionStore } from "@freshtoken/core";
-import { listen } from "./channels.ts";
 import { createCommands } from "./commands.ts";
+import { createEar } from "./ear.ts";
 import { type RedisStoreOptions, settingsOf } from "./options.ts";
 import { type Place, placeOf } from "./place.ts";
 import { createSeal } from "./seal.ts";
@@ -32,13 +32,12 @@ import { pause } from "./wait.ts";
  */
 export function redisStore(options: RedisStoreOptions): Required<SessionStore> {
   const settings = settingsOf(options);
-  const { listening, prefix, id, encryptionKeys, lease, clock } = settings;
+  const { prefix, id, encryptionKeys, lease, clock } = settings;
   const owner = randomName();
   const keep = settings.keepFor === undefined ? "" : String(settings.keepFor);
   const seal = createSeal(id, encryptionKeys);
   const commands = createCommands(settings, place);
-  const listeners = new Set<() => void>();
-  const waiters = new Set<() => void>();
+  const ear = createEar(settings, owner, place);
   const loading = new Set<Promise<unknown>>();
   let named: Promise<Place> | undefined;
   // The newest that is known to be there, or was to be: what Redis loses is put back from here.
@@ -46,8 +45,6 @@ export function redisStore(options: RedisStoreOptions): Required<SessionStore> {
   let isUnsaved = false;
   let saves = 0;
   let saving: Promise<unknown> = Promise.resolve();
-  let stays = 0;
-  let leave: (() => void) | undefined;
   let task: Task | undefined;
 
   function place(): Promise<Place> {
@@ -135,49 +132,12 @@ export function redisStore(options: RedisStoreOptions): Required<SessionStore> {
     }
   }
 
-  function heard(message: string): void {
-    const [what, sender] = message.split(" ");
-    if (sender === owner) return;
-    tell(what === "saved" ? listeners : waiters);
-  }
-
-  /** Listens for as long as somebody wants that. */
-  function stay(): () => void {
-    if (stays++ === 0) leave = join();
-    let isOver = false;
-    return () => {
-      if (isOver) return;
-      isOver = true;
-      if (--stays === 0) leave?.();
-    };
-  }
-
-  function join(): () => void {
-    let undo: (() => void) | undefined;
-    let isOver = false;
-    const joined = () => {
-      tell(listeners);
-      tell(waiters);
-    };
-    void place().then(({ channel }) => {
-      if (!isOver) undo = listen(listening, channel, { heard, joined }, clock);
-    });
-    return () => {
-      isOver = true;
-      undo?.();
-    };
-  }
-
   const exclusive = createSection(settings, {
     owner,
     commands,
     known: () => [known.family, known.generation],
     restore,
-    whenFree(wake) {
-      waiters.add(wake);
-      return () => waiters.delete(wake);
-    },
-    listen: stay,
+    ear,
     async settled() {
       await pause(0, clock);
       await Promise.allSettled(loading);
@@ -197,7 +157,7 @@ export function redisStore(options: RedisStoreOptions): Required<SessionStore> {
   // A session that finds in the section what it knew, and saves nothing, has failed to refresh. Nobody but a session
   // refreshes, and a session listens.
   function unrenewed({ before, loaded, isSaved }: Task): Version {
-    const hasTried = listeners.size > 0 && loaded !== undefined && String(loaded) === String(before);
+    const hasTried = ear.isWanted() && loaded !== undefined && String(loaded) === String(before);
     return hasTried && !isSaved ? before : versionOf(null);
   }
 
@@ -205,15 +165,7 @@ export function redisStore(options: RedisStoreOptions): Required<SessionStore> {
     load,
     save,
     exclusive,
-    subscribe(changed) {
-      const listener = () => changed();
-      listeners.add(listener);
-      const undo = stay();
-      return () => {
-        listeners.delete(listener);
-        undo();
-      };
-    },
+    subscribe: ear.onSaved,
   };
 }
 
@@ -240,15 +192,6 @@ type Version = readonly [family: string, generation: string];
 
 function versionOf(record: SessionRecord | null): Version {
   return record ? [record.family, String(record.generation)] : ["", ""];
-}
-
-// One that throws harms no other.
-function tell(listeners: ReadonlySet<() => void>): void {
-  for (const listener of [...listeners]) {
-    try {
-      listener();
-    } catch {}
-  }
 }
 
 function randomName(): string {

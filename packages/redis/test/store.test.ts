@@ -1,5 +1,8 @@
+import { readFile } from "node:fs/promises";
 import type { SessionStore } from "@freshtoken/core";
 import { createClock, createGate } from "@freshtoken/testing";
+import { Redis } from "ioredis";
+import { createClient } from "redis";
 import { describe, expect, test, vi } from "vitest";
 import { type RedisConnection, redisStore } from "../src/index.ts";
 import { clients } from "./clients.ts";
@@ -38,6 +41,23 @@ describe.skipIf(lacksRedis)("what Redis has lost", () => {
 
     expect(await store.load()).toStrictEqual(recordOf(0));
     expect(await (await desk.open({ id })).load()).toStrictEqual(recordOf(0));
+  });
+
+  test("is brought to who joined before it was put back", async () => {
+    const id = desk.id();
+    const store = await desk.open({ id });
+    await store.save(recordOf(0));
+    await lose();
+    const joined = await desk.open({ id });
+    let hints = 0;
+    joined.subscribe(() => void hints++);
+    await vi.waitFor(() => expect(hints).toBe(1));
+    const before = await joined.load();
+
+    await store.load();
+
+    await vi.waitFor(() => expect(hints).toBe(2));
+    expect([before, await joined.load()]).toStrictEqual([null, recordOf(0)]);
   });
 
   test("is put back by whoever knows the later generation, over an earlier one", async () => {
@@ -382,6 +402,16 @@ describe.skipIf(lacksRedis)("who listens", () => {
     await vi.waitFor(() => expect(hints).toBe(2));
   });
 
+  test("is told to do so by a client that cannot do both", async () => {
+    const client = new Redis({ host: "127.0.0.1", port: desk.redis.port, protocol: 2 });
+    const store = redisStore({ client, id: desk.id() });
+    const told = new Promise<void>((resolve) => void store.subscribe(resolve));
+    await told;
+
+    await expect(store.load()).rejects.toThrow(/Give a client to listen with, as `subscriber`$/);
+    client.disconnect();
+  });
+
   test("gets its turn all the same where Redis lets nobody listen", async () => {
     const id = desk.id();
     const connection = await desk.connect();
@@ -404,6 +434,30 @@ describe.skipIf(lacksRedis)("in Redis", () => {
       (await desk.redis.command("EVAL", "return #redis.call('KEYS', ARGV[1])", "0", pattern)).slice(1),
     );
   }
+
+  test("a store needs no more rights than its page says", async () => {
+    const page = await readFile(new URL("../../../docs/shared-sessions.md", import.meta.url), "utf8");
+    const rights = /An ACL needs `([^`]+)`\s+on `(\S+)` and `(\S+)`/
+      .exec(page)
+      ?.slice(1)
+      .flatMap((part) => part.split(" "));
+    await desk.redis.command("ACL", "SETUSER", "store", "on", ">secret", "+@connection", ...(rights ?? []));
+    const socket = { host: "127.0.0.1", port: desk.redis.port };
+    const client = createClient({ socket, username: "store", password: "secret" });
+    await client.on("error", () => {}).connect();
+    const store = redisStore({ client, id: desk.id() });
+    let hints = 0;
+    store.subscribe(() => void hints++);
+    await vi.waitFor(() => expect(hints).toBe(1));
+
+    await store.save(recordOf(0));
+    await store.exclusive(async () => store.save(recordOf(1), recordOf(0)), never);
+    await lose();
+
+    expect(await store.load()).toStrictEqual(recordOf(1));
+    await store.save(null);
+    client.destroy();
+  });
 
   test("sessions are told apart by their ids, and by the prefix", async () => {
     const [one, other] = [desk.id(), desk.id()];
