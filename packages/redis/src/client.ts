@@ -23,7 +23,7 @@ export interface NodeRedisClient {
   off(event: "ready", told: () => void): unknown;
 }
 
-/** What is used of a client of ioredis 6 or iovalkey. */
+/** What is used of a client of ioredis 6, or of iovalkey. */
 export interface IoredisClient {
   call(name: string, ...args: string[]): Promise<unknown>;
   subscribe(channel: string): Promise<unknown>;

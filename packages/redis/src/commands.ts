@@ -1,7 +1,7 @@
 import type { Settings } from "./options.ts";
 import { digestOf, type Place } from "./place.ts";
 import { type ScriptName, sourceOf } from "./scripts.ts";
-import { DeadlineError, jittered, pause } from "./wait.ts";
+import { jittered, pause } from "./wait.ts";
 
 /** Runs scripts in Redis on the place of one session. */
 export interface Commands {
@@ -16,6 +16,11 @@ interface RunOptions {
   readonly tries?: number;
   /** Gets answers that came when nobody waited for them any more. */
   late?(reply: Reply): void;
+}
+
+/** Redis did not answer, or the client could not send to it: whatever was asked may have happened all the same. */
+export class UnreachableError extends Error {
+  override readonly name = "UnreachableError";
 }
 
 /** How it ended, in a word, and what belongs to that. */
@@ -71,7 +76,7 @@ function sent(
     let settle: (reply: Reply) => void = resolve;
     const giveUp = () => {
       settle = late;
-      reject(new DeadlineError(`Redis did not answer within ${commandTimeout} ms`));
+      reject(new UnreachableError(`Redis did not answer within ${commandTimeout} ms`));
       controller.abort();
     };
     const stop = clock.timer(giveUp, commandTimeout, false);
@@ -96,12 +101,12 @@ function isRefusal(error: unknown): boolean {
 
 // An error of a client may carry the command, and with it the tokens; one of the server may quote it.
 function shown(error: unknown): Error {
-  if (error instanceof DeadlineError) return error;
-  const message = messageOf(error).split(/['"`]/)[0]?.slice(0, 200).trim();
+  if (error instanceof UnreachableError) return error;
+  const message = messageOf(error).split(/['"`]/)[0]?.slice(0, 200).trim() || "the client did not say why";
+  if (isRefusal(error)) return new Error(`Redis refused the command: ${message}`);
+  const next = /subscriber mode/i.test(message) ? ". Give a client to listen with, as `subscriber`" : "";
+  const copy = new UnreachableError(`Redis could not be reached: ${message}${next}`);
   const { code } = Object(error);
-  const what = isRefusal(error) ? "Redis refused the command" : "Redis could not be reached";
-  const next = /subscriber mode/i.test(`${message}`) ? ". Give a client to listen with, as `subscriber`" : "";
-  const copy = new Error(`${what}: ${message || "the client did not say why"}${next}`);
   return typeof code === "string" ? Object.assign(copy, { code }) : copy;
 }
 

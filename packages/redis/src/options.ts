@@ -3,11 +3,11 @@ import { connectionOf, isClient, type RedisClient, type RedisConnection } from "
 import type { EncryptionKey } from "./seal.ts";
 
 export interface RedisStoreOptions {
-  /** A client of node-redis 6, ioredis 6 or iovalkey that speaks RESP3, or a RedisConnection of your own. */
+  /** A client of node-redis 6 or ioredis 6, or of their shape (iovalkey), or a RedisConnection of your own. */
   client: RedisClient;
   /** Which session: whoever gives the same id shares it. Only its hash is seen in Redis. */
   id: string;
-  /** The client to listen with, where that cannot be `client`: one that speaks RESP2. @default client */
+  /** The client to listen with, where `client` cannot do both, since it speaks RESP2. @default client */
   subscriber?: RedisClient | undefined;
   /**
    * Encrypts the tokens, with AES-256-GCM: the first key does, and all decrypt. To rotate, add a new one last on every

@@ -1,4 +1,4 @@
-import type { Commands, Reply } from "./commands.ts";
+import { type Commands, type Reply, UnreachableError } from "./commands.ts";
 import type { Ear } from "./ear.ts";
 import type { Settings } from "./options.ts";
 import { createTurns } from "./turns.ts";
@@ -75,7 +75,7 @@ export function createSection(
         await waiting.next(calls, Math.min(lease + clock.random() * SPREAD, poll(polls)), signal);
       }
     } catch (error) {
-      if (failOpen && !signal.aborted && !(error instanceof RestError)) return undefined;
+      if (failOpen && error instanceof UnreachableError) return undefined;
       throw error;
     } finally {
       waiting.end();

@@ -1,10 +1,5 @@
 import type { Clock } from "@freshtoken/core";
 
-/** Something did not end in time. */
-export class DeadlineError extends Error {
-  override readonly name = "DeadlineError";
-}
-
 /** Waits for so many ms. Nothing that the process stays alive for. */
 export function pause(ms: number, clock: Clock): Promise<void> {
   return new Promise((resolve) => void clock.timer(resolve, ms, false));

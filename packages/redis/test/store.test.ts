@@ -205,7 +205,7 @@ describe.skipIf(lacksRedis)("a command", () => {
     const late = new Error("Redis did not answer within 20 ms");
 
     expect(await outcomeOf(async () => store.load())).toMatchObject({
-      name: "DeadlineError",
+      name: "UnreachableError",
       message: late.message,
     });
     await expect(store.save(recordOf(0))).rejects.toThrow(late.message);
@@ -344,6 +344,15 @@ describe.skipIf(lacksRedis)("without Redis", () => {
     expect(await open.exclusive(async () => open.load(), never)).toStrictEqual(recordOf(0));
     // Outside the section nobody takes what is known for what is there.
     await expect(open.load()).rejects.toThrow("Redis did not answer");
+  });
+
+  test("no machine refreshes on its own because Redis refuses it", async () => {
+    const refusing = async () => Promise.reject(new Error("NOPERM this user has no permissions"));
+    const store = redisStore({ client: { ...silent, send: refusing }, id: "a", failOpen: true });
+
+    await expect(store.exclusive(async () => "inside", never)).rejects.toThrow(
+      "Redis refused the command: NOPERM",
+    );
   });
 
   test("what could not be saved is what each goes on from, and is saved when Redis is back", async () => {
