@@ -6,6 +6,7 @@ import type { Work } from "./run.ts";
 const MACHINES = 10;
 const SESSIONS = 20;
 const REQUESTS = 100;
+const ONE_BY_ONE = ["node-redis", "ioredis"] as const;
 // The log of an authorization server is kept whole.
 const MOST = 3;
 
@@ -18,7 +19,7 @@ export const expiries: Work = async ({ random, say, goesOn }) => {
   const first = Math.round(random());
   for (let fleets = 0; fleets === 0 || goesOn(); fleets++) {
     const redis = await startRedis();
-    const client = (first + fleets) % 2 === 0 ? "node-redis" : "ioredis";
+    const client = ONE_BY_ONE[(first + fleets) % 2];
     const sizes = { machines: MACHINES, sessions: SESSIONS, client };
     // The deadlines that a session has by default are short for forty thousand requests on two cores.
     const patience = { lease: 60_000, refreshTimeout: 50_000, commandTimeout: 20_000 };
