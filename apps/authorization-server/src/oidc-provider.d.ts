@@ -29,13 +29,19 @@ declare module "oidc-provider" {
     destroy(): Promise<void>;
   }
   export interface Interaction {
-    readonly params: { readonly client_id: string; readonly scope?: string; readonly login_hint?: string };
+    readonly params: {
+      readonly client_id: string;
+      readonly scope?: string;
+      readonly login_hint?: string;
+      readonly resource?: string | readonly string[];
+    };
     readonly grantId?: string;
     session?: { readonly accountId: string; readonly uid: string } | undefined;
     persist(): Promise<string>;
   }
   export interface Grant {
     addOIDCScope(scope: string): void;
+    addResourceScope(resource: string, scope: string): void;
     save(): Promise<string>;
   }
   export type InteractionResult =
@@ -80,7 +86,10 @@ declare module "oidc-provider" {
     on(event: "grant.revoked", listener: (context: Context, grantId: string) => void): void;
     on(
       event: "grant.error" | "server_error",
-      listener: (context: Context, error: Error & { readonly error_detail?: string }) => void,
+      listener: (
+        context: Context,
+        error: Error & { readonly error?: string; readonly error_detail?: string },
+      ) => void,
     ): void;
   }
 
