@@ -105,7 +105,7 @@ local cooling = left('cooling', 'rest')
 if cooling > 0 then return {'cooling', integer(cooling)} end
 local fence = integer(math.max(number('fence') + 1, now))
 lease(ARGV[2], fence, ARGV[3])
-return {'leased', fence}
+return {'leased', fence, field('family'), field('generation'), field('tokens')}
 `,
 
   // channel, owner, fence, length

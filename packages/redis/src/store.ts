@@ -1,6 +1,7 @@
 import type { SessionRecord, SessionStore } from "@freshtoken/core";
 import { createCommands } from "./commands.ts";
 import { createEar } from "./ear.ts";
+import { type Known, NO_VERSION, NOTHING, type Version, versionOf } from "./known.ts";
 import { type RedisStoreOptions, settingsOf } from "./options.ts";
 import { type Place, placeOf } from "./place.ts";
 import { createSeal } from "./seal.ts";
@@ -54,16 +55,20 @@ export function redisStore(options: RedisStoreOptions): Required<SessionStore> {
 
   async function look(): Promise<SessionRecord | null> {
     const before = saves;
+    const found = task?.found ?? (await ask());
+    const record = await read(found);
+    if (saves === before) learned(found);
+    return record;
+  }
+
+  async function ask(): Promise<Known> {
     let reply = await commands.run("load", [known.family, known.generation]);
     if (reply[0] === "behind") {
       await restore();
       reply = await commands.run("load", ["", ""]);
     }
     const [, family = "", generation = "", text = ""] = reply;
-    const found = { family, generation, text };
-    const record = await read(found);
-    if (saves === before) learned(found);
-    return record;
+    return { family, generation, text };
   }
 
   async function read({ family, generation, text }: Known): Promise<SessionRecord | null> {
@@ -143,22 +148,26 @@ export function redisStore(options: RedisStoreOptions): Required<SessionStore> {
       await Promise.allSettled(loading);
       await pause(0, clock);
     },
-    begin(isAlone) {
-      const before: Version = [known.family, known.generation];
-      const begun: Task = { isAlone, before, loaded: undefined, isSaved: false };
+    begin(asked, lease) {
+      const begun: Task = { isAlone: !lease, found: lease?.found, loaded: undefined, isSaved: false };
       task = begun;
-      return () => {
-        task = undefined;
-        return unrenewed(begun);
+      return {
+        spent() {
+          begun.found = undefined;
+        },
+        end() {
+          task = undefined;
+          return unrenewed(asked, begun);
+        },
       };
     },
   });
 
-  // A session that finds in the section what it knew, and saves nothing, has failed to refresh. Nobody but a session
-  // refreshes, and a session listens.
-  function unrenewed({ before, loaded, isSaved }: Task): Version {
-    const hasTried = ear.isWanted() && loaded !== undefined && String(loaded) === String(before);
-    return hasTried && !isSaved ? before : versionOf(null);
+  // A session that finds in the section what it knew when it asked for its turn, and saves nothing, has failed to
+  // refresh. Nobody but a session refreshes, and a session listens.
+  function unrenewed(asked: Version, { loaded, isSaved }: Task): Version {
+    const hasTried = ear.isWanted() && loaded !== undefined && String(loaded) === String(asked);
+    return hasTried && !isSaved ? asked : NO_VERSION;
   }
 
   return {
@@ -173,25 +182,10 @@ export function redisStore(options: RedisStoreOptions): Required<SessionStore> {
 interface Task {
   /** Without a lease, since Redis cannot be reached. */
   readonly isAlone: boolean;
-  readonly before: Version;
+  /** What came with the lease, for a load at once. */
+  found: Known | undefined;
   loaded: Version | undefined;
   isSaved: boolean;
-}
-
-/** A record as it is in Redis. */
-interface Known {
-  readonly family: string;
-  readonly generation: string;
-  readonly text: string;
-}
-
-const NOTHING: Known = { family: "", generation: "", text: "" };
-
-/** Family and generation, as Redis has them; empty: nothing. */
-type Version = readonly [family: string, generation: string];
-
-function versionOf(record: SessionRecord | null): Version {
-  return record ? [record.family, String(record.generation)] : ["", ""];
 }
 
 function randomName(): string {
