@@ -22,7 +22,7 @@ export interface Desk {
 }
 
 /** A task that runs. */
-export interface Begun {
+interface Begun {
   /** What it does from now on, it does later than at once. */
   spent(): void;
   /** Returns the family and generation that it could not renew, if any. */
@@ -30,7 +30,7 @@ export interface Begun {
 }
 
 /** The right to be in the section, and what Redis held when that was given. */
-export interface Lease {
+interface Lease {
   readonly fence: string;
   readonly found: Known;
 }
