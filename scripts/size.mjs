@@ -67,6 +67,13 @@ const shapes = [
     row: "@freshtoken/sqlite",
   },
   {
+    name: "redis, without core",
+    code: 'export { redisStore } from "@freshtoken/redis"',
+    external: ["@freshtoken/core"],
+    limit: 6_200,
+    row: "@freshtoken/redis",
+  },
+  {
     name: "core and fetch",
     code: 'export { createSession } from "@freshtoken/core"; export { sessionFetch } from "@freshtoken/fetch"',
     limit: 12_800,

@@ -39,6 +39,7 @@ const documented = {
   ],
   "@freshtoken/oauth/dpop": ["browserKey", "dpop"],
   "@freshtoken/sqlite": ["sqliteStore"],
+  "@freshtoken/redis": ["redisStore"],
   "@freshtoken/testing": [
     "createClock",
     "createGate",

@@ -1,0 +1,102 @@
+import type { SessionRecord, TokenSet } from "@freshtoken/core";
+
+/** A key that records are encrypted with. */
+export interface EncryptionKey {
+  /** Its name, kept beside what it encrypts: 1 to 64 letters, digits, `_` and `-`. */
+  readonly id: string;
+  /** 32 random bytes, or a CryptoKey for AES-GCM with 256 bits. */
+  readonly key: Uint8Array | CryptoKey;
+}
+
+/** Turns the tokens of a record into a text for Redis, and back. */
+export interface Seal {
+  close(record: SessionRecord): Promise<string>;
+  /** Undefined: what is there is not of a session. Rejects when it is encrypted and cannot be decrypted. */
+  open(text: string, family: string, generation: string): Promise<TokenSet | undefined>;
+}
+
+const IV = 12;
+const imported = new WeakMap<EncryptionKey, Promise<CryptoKey>>();
+
+/**
+ * With keys: AES-256-GCM. The id, the family and the generation are authenticated with it, so that no record passes
+ * for another's, or for a later one.
+ * @see https://nvlpubs.nist.gov/nistpubs/Legacy/SP/nistspecialpublication800-38d.pdf
+ */
+export function createSeal(id: string, keys: readonly EncryptionKey[]): Seal {
+  const [first] = keys;
+  return {
+    async close({ family, generation, tokens }) {
+      const text = JSON.stringify(tokens);
+      return first ? encrypt(first, text, boundTo(id, family, String(generation))) : text;
+    },
+    async open(text, family, generation) {
+      const [, name, sealed] = /^aes:([\w-]+):(.+)$/.exec(text) ?? [];
+      if (name === undefined || sealed === undefined) return first ? refusePlain() : parse(text);
+      const key = keys.find((each) => each.id === name);
+      if (!key) throw new Error(unknownKey(name, first !== undefined));
+      return parse(await decrypt(key, sealed, boundTo(id, family, generation)));
+    },
+  };
+}
+
+function refusePlain(): never {
+  throw new Error(
+    "The session in Redis is not encrypted, and `encryptionKeys` says that it is: sign in again to replace it",
+  );
+}
+
+function unknownKey(name: string, hasKeys: boolean): string {
+  const given = hasKeys ? "which is none of" : "and there are no";
+  return `The session in Redis is encrypted with the key "${name}", ${given} \`encryptionKeys\`: add that key, or sign in again`;
+}
+
+function boundTo(...parts: string[]): Uint8Array<ArrayBuffer> {
+  return new TextEncoder().encode(JSON.stringify(parts));
+}
+
+async function encrypt(key: EncryptionKey, text: string, additionalData: BufferSource): Promise<string> {
+  const iv = crypto.getRandomValues(new Uint8Array(IV));
+  const algorithm = { name: "AES-GCM", iv, additionalData };
+  const sealed = await crypto.subtle.encrypt(algorithm, await cryptoKey(key), new TextEncoder().encode(text));
+  return `aes:${key.id}:${toBase64(iv)}${toBase64(new Uint8Array(sealed))}`;
+}
+
+async function decrypt(key: EncryptionKey, sealed: string, additionalData: BufferSource): Promise<string> {
+  try {
+    const bytes = Uint8Array.from(atob(sealed), (character) => character.charCodeAt(0));
+    const algorithm = { name: "AES-GCM", iv: bytes.subarray(0, IV), additionalData };
+    const text = await crypto.subtle.decrypt(algorithm, await cryptoKey(key), bytes.subarray(IV));
+    return new TextDecoder().decode(text);
+  } catch {
+    throw new Error(
+      `The session in Redis cannot be decrypted with the key "${key.id}": another key had that name, or it was changed there. Put the right key back, or sign in again`,
+    );
+  }
+}
+
+function cryptoKey(key: EncryptionKey): Promise<CryptoKey> {
+  const known = imported.get(key);
+  if (known) return known;
+  const raw = key.key;
+  const made =
+    raw instanceof Uint8Array
+      ? crypto.subtle.importKey("raw", Uint8Array.from(raw), "AES-GCM", false, ["encrypt", "decrypt"])
+      : Promise.resolve(raw);
+  imported.set(key, made);
+  return made;
+}
+
+// 12 bytes are 16 characters without padding: the two parts can be read as one.
+function toBase64(bytes: Uint8Array): string {
+  return btoa(Array.from(bytes, (byte) => String.fromCharCode(byte)).join(""));
+}
+
+// A parser quotes what it cannot read, which may be a token: that is for nobody to see.
+function parse(text: string): TokenSet | undefined {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}
