@@ -72,6 +72,8 @@ export async function renew({ reason, from }: Round, desk: Desk, overtaken: Abor
     known.push(tokens);
     let answer = await ask(tokens);
     if (isLost(answer)) {
+      // Who was stopped takes its sleep for a loss, and a peer may have renewed the tokens meanwhile.
+      await desk.look().catch(() => {});
       for (let pending = desk.written(); pending; pending = desk.written()) await pending;
       if (!desk.serves(from)) return OVERTAKEN;
       repeated = true;

@@ -1,4 +1,4 @@
-import type { Session, SessionEvent, SessionOptions, SessionRecord } from "@freshtoken/core";
+import type { Session, SessionEvent, SessionOptions, SessionRecord, SessionStore } from "@freshtoken/core";
 import { createGate, createServer, ledger, type Server, story } from "@freshtoken/testing";
 import { expect, test } from "vitest";
 import { createSharedStore, late, rejects, type SharedStore } from "./shared-store.ts";
@@ -81,6 +81,27 @@ test("repeats a lost answer inside the exclusive section", async () => {
     "saved a1",
     "leave",
   ]);
+  expect(ledger(server.log)).toMatchObject({ attempts: 2, refreshes: 1, reuses: 0 });
+});
+
+test("does not repeat a lost answer where a peer has renewed unheard meanwhile", async () => {
+  const { server, shared, one, clock } = await peers();
+  const quiet: SessionStore = {
+    load: () => shared.held,
+    save(record) {
+      shared.held = record;
+    },
+  };
+  const { session: two } = sessionOn(server, { clock, store: quiet });
+  await two.loaded;
+  server.next("token", { hang: "before" });
+  const refreshed = one.refresh();
+  await settled();
+  await two.refresh();
+
+  await clock.advance(10_000);
+
+  expect((await refreshed).accessToken).toBe("a1");
   expect(ledger(server.log)).toMatchObject({ attempts: 2, refreshes: 1, reuses: 0 });
 });
 

@@ -220,9 +220,10 @@ function isTellable(
   if (act.type === "age") {
     const isBusy = rounds.some(
       ({ phase }) =>
-        !["queueing", "looking", "looked", "settling", "repeating", "asking", "told", "sleeping"].includes(
-          phase,
-        ),
+        ![
+          ...["queueing", "looking", "looked", "lookingAgain", "lookedAgain", "settling"],
+          ...["repeating", "asking", "told", "sleeping"],
+        ].includes(phase),
     );
     return (
       !machine.coolDown &&

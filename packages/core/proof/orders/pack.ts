@@ -12,6 +12,8 @@ const ROUNDS = [
   "queueing",
   "looking",
   "looked",
+  "lookingAgain",
+  "lookedAgain",
   "settling",
   "asking",
   "repeating",

@@ -51,9 +51,13 @@ export function enter(renewal: Renewal): void {
   renewal.look = newLook();
 }
 
-/** Its look is over; undefined: it could not look. */
+/** Its look is over; undefined: it could not look, which matters less before a repeat. */
 export function hasLooked(renewal: Renewal, found: Code | undefined): void {
   renewal.look = null;
+  if (renewal.phase === "lookingAgain") {
+    renewal.phase = "lookedAgain";
+    return;
+  }
   if (found === undefined) {
     end(renewal, "failed");
     return;
@@ -66,7 +70,7 @@ export function hasLooked(renewal: Renewal, found: Code | undefined): void {
 export function awaitWrites(
   scene: Scene,
   renewal: Renewal,
-  isRepeated = renewal.phase === "repeating",
+  isRepeated = renewal.phase === "repeating" || renewal.phase === "lookedAgain",
 ): void {
   const { writes, writing } = scene.state;
   renewal.ahead = writes.length + (writing ? 1 : 0);
@@ -105,7 +109,8 @@ export function answer(scene: Scene, renewal: Renewal, how: Answer): void {
     case "lost":
       if (how === "late") renewal.late |= 1 << renewal.attempts;
       if (!renewal.repeated && renewal.attempts < ATTEMPTS) {
-        awaitWrites(scene, renewal, true);
+        renewal.phase = "lookingAgain";
+        renewal.look = newLook();
         return;
       }
   }

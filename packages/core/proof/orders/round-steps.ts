@@ -57,10 +57,16 @@ function addRound(add: Add, state: State, round: Renewal, index: number): void {
       });
       break;
     case "looking":
+    case "lookingAgain":
     case "believing":
       if (round.look?.seen === undefined) {
         add("answer", `the store looks, for ${who}`, then(see), { type: "look", looker: index });
-        add("odd", `the store cannot be read, for ${who}`, fails, { type: "unreadable", looker: index });
+        add(
+          "odd",
+          `the store cannot be read, for ${who}`,
+          then((_, renewal) => hasLooked(renewal, undefined)),
+          { type: "unreadable", looker: index },
+        );
       } else
         add("answer", `${who} is told ${nameOf(round.look.seen)}`, then(told), {
           type: "tell",
@@ -68,6 +74,7 @@ function addRound(add: Add, state: State, round: Renewal, index: number): void {
         });
       break;
     case "looked":
+    case "lookedAgain":
       add(
         "own",
         `${who} goes on`,

@@ -80,6 +80,8 @@ type Phase =
   | "queueing"
   | "looking"
   | "looked"
+  | "lookingAgain"
+  | "lookedAgain"
   | "settling"
   | "asking"
   | "repeating"
