@@ -30,6 +30,8 @@ export interface Writer {
   close(): Promise<void>;
 }
 
+const MOST_TRIES = 10;
+
 export function createWriter(
   { store, clock, refreshTimeout }: Settings,
   expected: () => Thought,
@@ -74,18 +76,25 @@ export function createWriter(
     return known === undefined ? found : known;
   }
 
-  async function lost(wanted: Write, thought: Thought): Promise<Written> {
-    const found = await look().catch(() => undefined);
-    // Lost against itself: an earlier try that came too late has landed, or another wrote the same generation.
-    if (found !== undefined && sameRecord(found, wanted.record)) return "stored";
-    if (!wanted.due()) return "lost";
-    const next = over(found);
-    // Lost against what it is to follow, which has landed late, or to overwrite: known by now, it is written over.
-    const isNews = next !== undefined && (thought === undefined || !sameRecord(next, thought));
-    // Lost against nothing: what is there is no record.
-    const isForeign = next === null && found === null;
-    const written = isNews ? await save(wanted, next) : isForeign ? await save(wanted, undefined) : "lost";
-    if (written !== "lost") return written;
+  // Lost against what it is to follow, which has landed late, or to overwrite: known by now, it is written over. Of
+  // several who overwrite at once each loses to one more, so that the last of them stays.
+  async function lost(wanted: Write, first: Thought): Promise<Written> {
+    let thought = first;
+    for (let tries = 0; tries < MOST_TRIES; tries++) {
+      const found = await look().catch(() => undefined);
+      // Lost against itself: an earlier try that came too late has landed, or another wrote the same generation.
+      if (found !== undefined && sameRecord(found, wanted.record)) return "stored";
+      if (!wanted.due()) return "lost";
+      const next = over(found);
+      const isNews = next !== undefined && (thought === undefined || !sameRecord(next, thought));
+      // Lost against nothing: what is there is no record.
+      const isForeign = !isNews && next === null && found === null;
+      if (!isNews && !isForeign) break;
+      const written = await save(wanted, isNews ? next : undefined);
+      if (written !== "lost") return written;
+      if (isForeign) break;
+      thought = next;
+    }
     return failed(wanted, new Error("save() of the store lost, yet load() shows no winner"));
   }
 

@@ -116,6 +116,23 @@ test("writes over what has come since it looked at what is to be overwritten", a
   expect(ledger).toStrictEqual(["look", "save g0 over f1", "look", "save g0 over f2", "g0 stored"]);
 });
 
+test("writes over whoever has overwritten it meanwhile, so that the last of them stays", async () => {
+  const looks = [f0, f1, f2, g0];
+  const { write, ledger } = writerOn(inTurn(loses, loses, loses, stores), {
+    expected: () => undefined,
+    look: async () => looks.shift() ?? null,
+  });
+
+  expect(await write(null)).toBe("stored");
+  expect(ledger.filter((line) => line !== "look")).toStrictEqual([
+    "save nothing over f0",
+    "save nothing over f1",
+    "save nothing over f2",
+    "save nothing over g0",
+    "nothing stored",
+  ]);
+});
+
 test("overwrites whatever is there where nobody can see what it is", async () => {
   const look = () => Promise.reject(new Error("unreadable"));
   const { write, ledger } = writerOn(stores, { expected: () => undefined, look });

@@ -152,7 +152,7 @@ export function pack(state: State): string {
     add(WRITING.indexOf(writing.phase), 3);
     add(WRITTEN.indexOf(writing.written), 2);
     add(writing.expected === -1 ? UNDEFINED : writing.expected, 6);
-    add(writing.isSecond, 1);
+    add(writing.isLast, 1);
     addLook(writing.look);
     addWrite(writing.write);
   }
@@ -288,7 +288,7 @@ export function unpack(text: string): State {
         phase: WRITING[from.take(3)] ?? "asked",
         written: WRITTEN[from.take(2)] ?? "stored",
         expected: expectedFrom(from.take(6)),
-        isSecond: from.is(),
+        isLast: from.is(),
         look: lookFrom(from),
         write: writeFrom(),
       }

@@ -152,8 +152,8 @@ export interface Writing {
   phase: "asked" | "acted" | "answered" | "checking" | "checkingFirst";
   written: Written;
   look: Look | null;
-  /** It lost once, and is written over what won. */
-  isSecond: boolean;
+  /** It lost against nothing, and is written over whatever is there. */
+  isLast: boolean;
 }
 
 export interface Ghost {

@@ -45,7 +45,7 @@ function performWrite(scene: Scene, write: Write, found?: Code): void {
 /** Over what it is written: what is known, else what was found, else whatever it is. */
 function begun({ machine: { stored } }: State, write: Write, found: Code | -1 = -1): Writing {
   const expected = stored === undefined ? found : codeOf(stored);
-  return { write, expected, phase: "asked", written: "stored", look: null, isSecond: false };
+  return { write, expected, phase: "asked", written: "stored", look: null, isLast: false };
 }
 
 /** As the `due` of session.ts and renewal.ts. */
@@ -73,12 +73,12 @@ function failed(scene: Scene, write: Write): void {
 
 /** The writer goes on: what lost looks who won; what lost again has failed. */
 export function goOn(scene: Scene, writing: Writing): void {
-  const { write, written, isSecond } = writing;
+  const { write, written, isLast } = writing;
   if (written !== "lost") {
     conclude(scene, write, written);
     return;
   }
-  if (isSecond) {
+  if (isLast) {
     lostForGood(scene, write);
     return;
   }
@@ -102,7 +102,7 @@ export function checked(scene: Scene, writing: Writing, found: Code | undefined)
     conclude(scene, write, "lost");
     return;
   }
-  const again: Writing = { ...begun(state, write, found), isSecond: true };
+  const again = begun(state, write, found);
   // What it is to follow has landed late, or something is to be overwritten: known by now, it is written over.
   const isNews = again.expected !== -1 && again.expected !== expected;
   const isForeign = again.expected === 0 && found === 0;
@@ -111,7 +111,7 @@ export function checked(scene: Scene, writing: Writing, found: Code | undefined)
     return;
   }
   state.unsaved = null;
-  state.writing = isNews ? again : { ...again, expected: -1 };
+  state.writing = isNews ? again : { ...again, expected: -1, isLast: true };
 }
 
 function lostForGood(scene: Scene, write: Write): void {
