@@ -35,7 +35,9 @@ export function createJudge(world: World): Judge {
       const rival = facts.attempts.find(
         (other) => other.by === by && other.family === family && !other.isOver,
       );
-      if (rival) world.violate(`I1: ${by.name} presents ${presented} while ${rival.presented} is under way`);
+      // What it had left, and a late save has brought back, is another's to it: its earlier attempt runs on.
+      if (rival && !visitorOf(by)?.returned.has(family))
+        world.violate(`I1: ${by.name} presents ${presented} while ${rival.presented} is under way`);
     },
     saving(context, record) {
       const visitor = visitorOf(context);
