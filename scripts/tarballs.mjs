@@ -55,7 +55,7 @@ const documented = {
     "story",
     "violationsIn",
   ],
-  "@freshtoken/testing/contract": ["adapterContract"],
+  "@freshtoken/testing/contract": ["adapterContract", "storeContract"],
   "@freshtoken/testing/node": ["host", "listen"],
 };
 

@@ -251,9 +251,17 @@ function found(machine: Machine, record: SessionRecord | null): Step {
   if (sameRecord(record, stored ?? null)) return same(machine);
   if (record && isNewer(record, machine)) return renewed(machine, record, "another", true);
   if (stored === undefined) return same(machine);
-  if (record && record.family === machine.record?.family) return [{ ...machine, stored: record }, []];
+  if (record && record.family === machine.record?.family) return known(machine, record);
   if (record) return takenOver(machine, record);
   return status === "signedOut" ? [{ ...machine, stored: null }, []] : endedElsewhere();
+}
+
+// A write that was given up may land over a later one: whoever loaded that would present a refresh token that is spent.
+function known(machine: Machine, stored: SessionRecord): Step {
+  const { record, stored: before } = machine;
+  const isUndone = before?.family === stored.family && before.generation > stored.generation;
+  const isServed = record !== null && before != null && before.generation <= record.generation;
+  return [{ ...machine, stored }, isUndone && isServed ? [{ type: "save", record }] : []];
 }
 
 function takenOver(machine: Machine, record: SessionRecord): Step {

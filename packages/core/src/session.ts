@@ -98,6 +98,8 @@ export function createSession(options: SessionOptions): Session {
   let running: Promise<unknown> = Promise.resolve();
   let saving: Promise<unknown> = running;
   let closing: Promise<void> | undefined;
+  // Another one with each sign-in and sign-out, ours or another's.
+  let reign = {};
   let families = 0;
 
   const vault = createVault(settings, {
@@ -144,6 +146,7 @@ export function createSession(options: SessionOptions): Session {
         start(effect.round);
         break;
       case "overtake":
+        reign = {};
         overtaken.abort();
         rouse();
         break;
@@ -190,7 +193,8 @@ export function createSession(options: SessionOptions): Session {
   }
 
   function save(record: SessionRecord | null): Promise<unknown> {
-    return vault.save({ record, due: () => desk.serves(record) });
+    const mine = reign;
+    return vault.save({ record, due: () => reign === mine && desk.serves(record) });
   }
 
   const gate = createGate({
@@ -210,6 +214,7 @@ export function createSession(options: SessionOptions): Session {
     own,
     look: () => vault.look(true),
     serves: (record) => sameRecord(machine.record, record),
+    hasEnded: (family) => machine.rejected?.family === family,
     save: vault.save,
     written: vault.written,
     renewedLate: (record, stored) => dispatch({ type: "renewedLate", record, stored }),

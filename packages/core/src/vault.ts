@@ -68,7 +68,7 @@ export function createVault(settings: Settings, owner: Owner): Vault {
       }
     } catch (error) {
       // Later, so that those who asked for it wait by then.
-      void Promise.resolve(error).then(unreadable);
+      void Promise.resolve().then(() => unreadable(error));
     }
   }
 
@@ -136,7 +136,9 @@ export function createVault(settings: Settings, owner: Owner): Vault {
         due,
         ended(written) {
           if (written === "stored") change = {};
-          if (written === "stored" || written === "failed") owner.saved(record, written === "stored");
+          // What was signed in or out meanwhile is to overwrite whatever this has left there.
+          if ((written === "stored" || written === "failed") && due())
+            owner.saved(record, written === "stored");
           ended?.(written);
         },
       }),

@@ -5,9 +5,9 @@ import {
   type SessionStore,
   type TokenResponse,
 } from "@freshtoken/core";
-import { createGate, createServer, ledger } from "@freshtoken/testing";
+import { createGate, createServer, type Gate, ledger } from "@freshtoken/testing";
 import { expect, test } from "vitest";
-import { createSharedStore, late, rejects } from "./shared-store.ts";
+import { createSharedStore, late, rejects, type StoreFault } from "./shared-store.ts";
 import { createClock, sessionOn, settled } from "./support.ts";
 
 test("stores the next tokens over those that were stored late", async () => {
@@ -128,3 +128,93 @@ test("stores the next tokens before the section is left where the earlier ones l
 
   expect(ledger(server.log)).toMatchObject({ refreshes: 2, reuses: 0 });
 });
+
+test("stores what it serves again where a save that was given up has undone it", async () => {
+  const [server, clock, shared, landing] = [createServer(), createClock(), createSharedStore(), createGate()];
+  const { session } = sessionOn(server, { store: shared.peer(), clock });
+  const { session: other } = sessionOn(server, { store: shared.peer(), clock });
+  shared.next("save", late(landing));
+  const signedIn = session.signIn(server.signIn());
+  await clock.advance(10_000);
+  await signedIn;
+  await clock.advance(300);
+  await session.refresh();
+  await settled();
+  landing.open();
+  await settled();
+  const { session: third } = sessionOn(server, { store: shared.peer(), clock });
+
+  const { accessToken } = await third.refresh();
+
+  expect(shared.log.filter((line) => line.startsWith("saved"))).toStrictEqual([
+    "saved a0",
+    "saved a1",
+    "saved a0",
+    "saved a1",
+    "saved a2",
+  ]);
+  expect([accessToken, shared.held?.tokens.accessToken]).toStrictEqual(["a2", "a2"]);
+  expect(other.state).toMatchObject({ tokens: { accessToken: "a2" } });
+  expect(ledger(server.log)).toMatchObject({ refreshes: 2, reuses: 0 });
+});
+
+// A rejection empties the store, and a peer signs in before that is answered; then the user signs out:
+//   rejected ──▶ save nothing ──▶ (peer signs in) ──▶ sign-out ──▶ the first save is answered ──▶ save nothing
+test("stays signed out where a peer signed in while a rejection was being stored", async () => {
+  const [server, clock, shared, answering] = [
+    createServer(),
+    createClock(),
+    createSharedStore(),
+    createGate(),
+  ];
+  const { session } = sessionOn(server, { store: shared.peer(), clock });
+  const { session: other } = sessionOn(server, { store: shared.peer(), clock });
+  await session.signIn(server.signIn());
+  await settled();
+  server.next("token", { status: 400, json: { error: "invalid_grant" } });
+  shared.next("save", answeredLate(answering));
+  const refreshed = session.refresh().catch(() => {});
+  await answering.reached(1);
+  await other.signIn(server.signIn());
+  await settled();
+
+  const signedOut = session.signOut();
+  answering.open();
+  await Promise.all([refreshed, signedOut]);
+  await settled();
+
+  expect(session.state.status).toBe("signedOut");
+  expect(shared.held).toBe(null);
+});
+
+test("overwrites what a peer has signed in unheard where it signs out again before the first is answered", async () => {
+  const [server, clock, shared, answering] = [
+    createServer(),
+    createClock(),
+    createSharedStore(),
+    createGate(),
+  ];
+  const { session } = sessionOn(server, { store: shared.peer(), clock });
+  await session.signIn(server.signIn());
+  shared.next("save", answeredLate(answering));
+  const first = session.signOut();
+  await answering.reached(1);
+  const between = session.signIn(server.signIn());
+  const second = session.signOut();
+  shared.held = { family: "peer", generation: 0, tokens: { accessToken: "peer" } };
+
+  answering.open();
+  await Promise.all([first, between, second]);
+
+  expect(session.state.status).toBe("signedOut");
+  expect(shared.held).toBe(null);
+});
+
+// It lands at once, and is answered once the gate opens.
+function answeredLate(gate: Gate): StoreFault {
+  return async (perform) => {
+    const stored = perform();
+    await gate.pass();
+    return stored;
+  };
+}

@@ -454,3 +454,18 @@ test("says to whoever waited that the store could not be read", async () => {
 
   expect(message).toContain("could not be refreshed: the store could not be read");
 });
+
+test("says storeFailed of what a store throws or returns, also where asking it what it is throws it again", async () => {
+  const unaskable: SessionRecord = new Proxy({} as SessionRecord, {
+    get() {
+      throw unaskable;
+    },
+  });
+  const [server, shared, clock] = [createServer(), createSharedStore(a0), createClock()];
+  const store = { ...shared.peer(), load: () => unaskable };
+  const { session, events } = sessionOn(server, { clock, store });
+
+  await expect(session.tokens()).rejects.toMatchObject({ code: "ERR_REFRESH_FAILED" });
+
+  expect(events.map(({ type }) => type)).toStrictEqual(["storeFailed"]);
+});

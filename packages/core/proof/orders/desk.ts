@@ -15,6 +15,15 @@ export function enqueue(state: State, write: Write): void {
   state.writes.push(write);
 }
 
+/** Somebody has signed in or out: what the session wished for before is of no account. */
+export function forgetWishes(state: State): void {
+  const past = <W extends Write>(write: W): W =>
+    write.kind === "session" ? { ...write, attempt: 1 } : write;
+  state.writes = state.writes.map((write) => (write === "again" ? write : past(write)));
+  state.unsaved &&= past(state.unsaved);
+  if (state.writing) state.writing.write = past(state.writing.write);
+}
+
 /** The store compares, and writes. */
 export function landed(state: State, { code, expected }: Ghost): boolean {
   if (expected !== -1 && state.store !== expected) return false;

@@ -39,11 +39,12 @@ export const SCALES: Readonly<Record<Scale, readonly Bounds[]>> = {
     bounds({ requests: 1, disturbances: 2, begins: ["signedIn"], interrupts: true, maxMs: 120_000 }),
     bounds({ requests: 1, disturbances: 3, begins: ["signedIn"], maxMs: 120_000 }),
     bounds({ generations: 1, interrupts: true, maxMs: 120_000 }),
+    bounds({ disturbances: 2, begins: ["signedIn"], maxMs: 240_000 }),
     bounds({ requests: 3, maxMs: 300_000 }),
   ],
 };
 
-/** How far four requests are followed, which nobody has seen the end of. */
+/** How far four requests are followed. */
 export const FOUR: Readonly<Record<Scale, Bounds>> = {
   test: bounds({ requests: 4, maxMs: 2_000 }),
   prove: bounds({ requests: 4, maxMs: 600_000 }),

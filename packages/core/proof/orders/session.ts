@@ -3,7 +3,7 @@ import { type Effect, familyOf, type Input, transition } from "../../src/machine
 import { settingsOf } from "../../src/options.ts";
 import type { Queue } from "../../src/queue.ts";
 import type { Bounds } from "./bounds.ts";
-import { enqueue, newLook } from "./desk.ts";
+import { enqueue, forgetWishes, newLook } from "./desk.ts";
 import { checkInput, checkQueue, checkRound } from "./invariants.ts";
 import { codeOf, NOW } from "./record.ts";
 import { awaken, begin, end } from "./renewal.ts";
@@ -89,6 +89,7 @@ function perform(scene: Scene, effect: Effect): void {
 // Ends the exclusive section, or the wait for it; the round runs on.
 function overtake(state: State): void {
   const { latest } = state;
+  forgetWishes(state);
   if (latest) {
     latest.overtaken = true;
     latest.isInSection = false;

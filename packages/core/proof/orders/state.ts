@@ -139,7 +139,7 @@ export interface Write {
   kind: "session" | "keep" | "late" | "believe";
   code: Code;
   round: Renewal | null;
-  /** Which attempt brought it. */
+  /** Which attempt brought it; of the session itself: 0, and 1 once somebody has signed in or out since. */
   attempt: number;
 }
 

@@ -51,10 +51,14 @@ function begun({ machine: { stored } }: State, write: Write): Writing {
 
 /** As the `due` of session.ts and renewal.ts. */
 function isDue(state: State, { kind, code, round, attempt }: Write): boolean {
-  if (!round || kind === "session") return serves(state, code);
-  if (kind === "believe") return serves(state, round.from) || serves(state, 0);
+  if (!round || kind === "session") return attempt === 0 && serves(state, code);
+  if (kind === "believe") return serves(state, round.from) || hasEnded(state, round.from);
   const isFirst = round.concluded === 0 || round.concluded === attempt;
   return isFirst && (serves(state, round.from) || (round.concluded !== 0 && serves(state, code)));
+}
+
+function hasEnded({ machine: { rejected } }: State, code: Code): boolean {
+  return rejected?.family === recordOf(code)?.family;
 }
 
 /** The save is answered. */
@@ -131,7 +135,7 @@ function ended(scene: Scene, write: Write, written: Written): void {
     changed(state);
   }
   if (written === "stored" || written === "failed") {
-    dispatchSaved(scene, write.code, written === "stored");
+    if (isDue(state, write)) dispatchSaved(scene, write.code, written === "stored");
     if (round && write.kind !== "believe" && round.concluded === 0) round.concluded = write.attempt;
     if (write.kind === "late") dispatchLate(scene, write.code, written === "stored");
   }

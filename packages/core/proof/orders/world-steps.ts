@@ -1,4 +1,5 @@
 import type { Bounds } from "./bounds.ts";
+import { enqueue } from "./desk.ts";
 import {
   type Age,
   ageOf,
@@ -109,7 +110,7 @@ function signIn({ state, dispatch }: Scene): void {
 
 function signOut({ state, dispatch }: Scene): void {
   dispatch({ type: "signOut" });
-  state.writes.push({ kind: "session", code: 0, round: null, attempt: 0 });
+  enqueue(state, { kind: "session", code: 0, round: null, attempt: 0 });
 }
 
 // Rounds end, then what is not stored is written once more, then it is over.

@@ -28,7 +28,7 @@ async function explore(scale: Scale, progress: (line: string) => void): Promise<
   }
   return {
     bounds:
-      "1 to 6 contexts, up to 20 actions of users and servers in up to 2 minutes, each kind of fault in about half of the worlds",
+      "1 to 6 contexts, up to 32 actions of users and servers in up to 2 minutes, each kind of fault in about half of the worlds",
     explored: `${worlds.toLocaleString("en")} worlds, ${(counts.get("attempt") ?? 0).toLocaleString("en")} attempts, ${(counts.get("request") ?? 0).toLocaleString("en")} requests`,
     violations: [...stories, ...(flawed > MOST_STORIES ? [`${flawed - MOST_STORIES} more worlds`] : [])],
     limits: Object.fromEntries([...limits].sort(byCount)),

@@ -70,9 +70,11 @@ export function createJudge(world: World): Judge {
         for (const { name, settled } of calls)
           if (settled !== 1) world.violate(`I4: ${name} of ${context.name} has settled ${settled} times`);
         const { state } = session;
-        const served = state.status === "signedIn" ? state.tokens.accessToken : state.status;
+        const served = (state.status === "signedIn" && state.tokens.accessToken) || state.status;
         const held = world.store.held?.tokens.accessToken ?? "signedOut";
-        const isExcused = isBrother(served, held) || isDead(held) || facts.saves.some(({ undoes }) => undoes);
+        const isOther = familyOf(served) !== familyOf(held);
+        const isUndone = isOther && facts.saves.some(({ undoes }) => undoes);
+        const isExcused = isBrother(served, held) || isDead(held) || isUndone;
         if (served !== held && !isExcused)
           world.violate(`${context.name} ends with ${served}, the store with ${held}`);
       }
