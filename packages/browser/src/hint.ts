@@ -22,7 +22,7 @@ export function createHint(name: string): Hint {
       function enter(): void {
         if (channel) return;
         channel = join(name);
-        if (channel) channel.onmessage = changed;
+        if (channel) channel.onmessage = hear;
       }
 
       // A message to a page in the back-forward cache would put it out of there.
@@ -34,7 +34,13 @@ export function createHint(name: string): Hint {
       function look(): void {
         if (globalThis.document?.hidden) return;
         enter();
-        changed();
+        hear();
+      }
+
+      function hear(): void {
+        try {
+          changed();
+        } catch {}
       }
 
       enter();
