@@ -1,0 +1,82 @@
+import puppeteer, { type Browser as Launched, type Page as Shown } from "puppeteer-core";
+import { asking, type Browser, type Page } from "./browser.ts";
+
+/** What Chromium can do to a page, besides. */
+export interface ChromiumPage extends Page {
+  /** Stops everything in it, as a browser does to save energy. */
+  freeze(): Promise<void>;
+  resume(): Promise<void>;
+  /** Ends its process as a fault would. */
+  crash(): Promise<void>;
+  back(): Promise<void>;
+  /** Clears all data of its origin, as the user can. */
+  clear(): Promise<void>;
+}
+
+const args = [
+  "--no-sandbox",
+  "--disable-gpu",
+  "--no-first-run",
+  "--disable-background-networking",
+  "--disable-component-update",
+  "--disable-sync",
+];
+
+export async function launchChromium(extra: readonly string[] = []): Promise<Browser<ChromiumPage>> {
+  const launched = await puppeteer.launch({
+    executablePath: CHROMIUM,
+    args: [...args, ...extra],
+    headless: true,
+    // It ends with this process, however that ends.
+    pipe: true,
+  });
+  return { open: async (url) => chromiumPage(await shown(launched, url)), close: () => launched.close() };
+}
+
+export async function launchFirefox(): Promise<Browser> {
+  const launched = await puppeteer.launch({
+    browser: "firefox",
+    executablePath: `${import.meta.dirname}/leash.mjs`,
+    env: { ...process.env, LEASHED: FIREFOX },
+    headless: true,
+  });
+  return { open: async (url) => pageOf(await shown(launched, url)), close: () => launched.close() };
+}
+
+export const FIREFOX = "/usr/bin/firefox-esr";
+export const CHROMIUM: string = process.env.CHROMIUM_PATH ?? "/usr/bin/chromium";
+
+async function shown(launched: Launched, url: string): Promise<Shown> {
+  const page = await launched.newPage();
+  await page.goto(url);
+  return page;
+}
+
+function pageOf(page: Shown): Page {
+  return {
+    ask: (name, ...args) => page.evaluate(asking(name, args)) as never,
+    evaluate: (expression) => page.evaluate(expression) as never,
+    visit: async (url) => void (await page.goto(url)),
+    reload: async () => void (await page.reload()),
+    close: () => page.close(),
+  };
+}
+
+async function chromiumPage(page: Shown): Promise<ChromiumPage> {
+  const session = await page.createCDPSession();
+  return {
+    ...pageOf(page),
+    freeze: async () => void (await session.send("Page.setWebLifecycleState", { state: "frozen" })),
+    resume: async () => void (await session.send("Page.setWebLifecycleState", { state: "active" })),
+    async crash() {
+      const crashed = new Promise((resolve) => page.once("error", resolve));
+      session.send("Page.crash").catch(() => {});
+      await crashed;
+    },
+    back: async () => void (await page.goBack()),
+    async clear() {
+      const { origin } = new URL(page.url());
+      await session.send("Storage.clearDataForOrigin", { origin, storageTypes: "all" });
+    },
+  };
+}
