@@ -3,12 +3,20 @@ import { expect } from "vitest";
 import type { Browser } from "./browser.ts";
 import { openSite } from "./site.ts";
 
+interface Expiries {
+  readonly pages: number;
+  /** Of each page, at each expiry. */
+  readonly requests: number;
+  readonly expiries: number;
+  readonly host?: string;
+}
+
 /** Lets pages meet expiries with requests of each, and holds the log of a server that gives no grace to it. */
 export async function meetExpiries(
   browser: Browser,
-  { pages: count, requests, expiries }: { pages: number; requests: number; expiries: number },
+  { pages: count, requests, expiries, host }: Expiries,
 ): Promise<void> {
-  const { server, page: address, violations, close } = await openSite();
+  const { server, page: address, violations, close } = await openSite({}, host);
   const pages = await Promise.all(Array.from({ length: count }, () => browser.open(address())));
   await pages[0]?.ask("signIn", server.signIn());
   await Promise.all(pages.map((page) => page.ask("becomes", "signedIn a0")));

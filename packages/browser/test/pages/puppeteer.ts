@@ -13,6 +13,9 @@ export interface ChromiumPage extends Page {
   clear(): Promise<void>;
 }
 
+/** A host that leads to loopback in Chromium, and counts as insecure there. */
+export const INSECURE = "insecure.test";
+
 const args = [
   "--no-sandbox",
   "--disable-gpu",
@@ -20,12 +23,16 @@ const args = [
   "--disable-background-networking",
   "--disable-component-update",
   "--disable-sync",
+  `--host-resolver-rules=MAP ${INSECURE} 127.0.0.1`,
+  "--disable-features=HttpsUpgrades",
 ];
 
-export async function launchChromium(extra: readonly string[] = []): Promise<Browser<ChromiumPage>> {
+/** Starts Chromium; with the profile in this folder, else with a new one. */
+export async function launchChromium(profile?: string): Promise<Browser<ChromiumPage>> {
   const launched = await puppeteer.launch({
     executablePath: CHROMIUM,
-    args: [...args, ...extra],
+    args,
+    ...(profile !== undefined && { userDataDir: profile }),
     headless: true,
     // It ends with this process, however that ends.
     pipe: true,

@@ -1,24 +1,25 @@
 import {
   createServer,
+  type HistoryNote,
   type RequestEntry,
   type Server,
   type ServerOptions,
   violationsIn,
 } from "@freshtoken/testing";
-import { type Listener, listen } from "@freshtoken/testing/node";
+import { listen } from "@freshtoken/testing/node";
 import { build } from "esbuild";
 import type { PageOptions } from "./page.ts";
 
 /** An origin on loopback: the pages of the tests, an authorization server that bites, and what it protects. */
 export interface Site {
   readonly server: Server;
-  /** The address of a page, of a plain one where there are no options. */
-  page(options?: PageOptions): string;
+  readonly origin: string;
+  /** The address of a page with a session. */
+  page(options?: PageOptions, path?: "page" | "sandbox" | "worker.js"): string;
+  /** The address of a page of the same origin that knows of no session. */
   readonly plain: string;
-  /** What the history shows that must never happen. */
+  /** The rules that the history breaks. */
   violations(): string[];
-  /** How many documents have presented a refresh token. */
-  refreshers(): number;
   close(): Promise<void>;
 }
 
@@ -27,7 +28,7 @@ let bundles: Promise<Map<string, string>> | undefined;
 // What the pages and workers run: the sources as they are, with their dynamic import.
 async function bundle(): Promise<Map<string, string>> {
   const { outputFiles } = await build({
-    entryPoints: ["page", "worker"].map((name) => `${import.meta.dirname}/${name}.ts`),
+    entryPoints: ["page", "worker", "contract"].map((name) => `${import.meta.dirname}/${name}.ts`),
     bundle: true,
     conditions: ["@freshtoken/source"],
     format: "esm",
@@ -43,7 +44,9 @@ async function bundle(): Promise<Map<string, string>> {
 
 const HTML = `<!doctype html><meta charset="utf-8"><link rel="icon" href="data:,"><title>page</title>`;
 
-export async function openSite(options: ServerOptions = {}): Promise<Site> {
+const SANDBOX = { "content-security-policy": "sandbox allow-scripts" };
+
+export async function openSite(options: ServerOptions = {}, host = "127.0.0.1"): Promise<Site> {
   bundles ??= bundle();
   const scripts = await bundles;
   const server = createServer(options);
@@ -51,29 +54,35 @@ export async function openSite(options: ServerOptions = {}): Promise<Site> {
   async function fetch(request: Request): Promise<Response> {
     const { pathname } = new URL(request.url);
     const script = scripts.get(pathname);
-    if (script) return new Response(script, { headers: { "content-type": "text/javascript" } });
-    if (pathname === "/plain") return html("");
-    if (pathname === "/page") return html(`<script type="module" src="/page.js"></script>`);
+    if (script) return answer(script, "text/javascript");
+    if (pathname === "/plain") return answer(HTML, "text/html");
+    if (pathname === "/page" || pathname === "/contract") return answer(htmlOf(pathname), "text/html");
+    // Its origin is opaque: it has no storage, and no locks.
+    if (pathname === "/sandbox") return answer(htmlOf("/page"), "text/html", SANDBOX);
     return server.fetch(request);
   }
 
-  const listener: Listener = await listen({ fetch });
-  const origin = listener.origin;
+  const { origin: address, close } = await listen({ fetch }, { cors: true });
+  const origin = address.replace("127.0.0.1", host);
   return {
     server,
-    page: (page = {}) => `${origin}/page?${encodeURIComponent(JSON.stringify(page))}`,
+    origin,
+    page: (page = {}, path = "page") => `${origin}/${path}?${encodeURIComponent(JSON.stringify(page))}`,
     plain: `${origin}/plain`,
-    violations: () => violationsIn(server.log, { note }).map(({ what }) => what),
-    refreshers: () =>
-      new Set(server.log.flatMap((entry) => (entry.at === "token" ? [entry.headers["x-by"]] : []))).size,
-    close: () => listener.close(),
+    violations: () => violationsIn(server.log, { note }).map(({ rule }) => rule),
+    close,
   };
 }
 
-function html(head: string): Response {
-  return new Response(HTML + head, { headers: { "content-type": "text/html" } });
+function answer(body: string, type: string, more: Readonly<Record<string, string>> = {}): Response {
+  return new Response(body, { headers: { "content-type": type, ...more } });
 }
 
-function note({ headers }: RequestEntry) {
-  return { by: headers["x-by"] ?? "", ...(headers["x-request"] ? { request: headers["x-request"] } : {}) };
+function htmlOf(script: string): string {
+  return `${HTML}<script type="module" src="${script}.js"></script>`;
+}
+
+function note({ headers }: RequestEntry): HistoryNote {
+  const { "x-by": by = "", "x-request": request } = headers;
+  return { by, ...(request !== undefined && { request }) };
 }

@@ -1,0 +1,81 @@
+import { ledger } from "@freshtoken/testing";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import type { Browser } from "./pages/browser.ts";
+import { meetExpiries } from "./pages/expiries.ts";
+import { CHROMIUM, type ChromiumPage, INSECURE, launchChromium } from "./pages/puppeteer.ts";
+import { midRefresh } from "./pages/scene.ts";
+import { openSite } from "./pages/site.ts";
+import { isWanted } from "./pages/wanted.ts";
+
+describe.runIf(isWanted(CHROMIUM))("an insecure origin, which has no Web Locks", () => {
+  let browser: Browser<ChromiumPage>;
+
+  beforeAll(async () => {
+    browser = await launchChromium();
+  });
+  afterAll(() => browser?.close());
+
+  test("refreshes once at each of 5 expiries that 4 pages meet there", async () => {
+    const site = await openSite({}, INSECURE);
+    const page = await browser.open(site.page());
+    expect(await page.evaluate("[isSecureContext, typeof navigator.locks].join()")).toBe("false,undefined");
+    await Promise.all([page.close(), site.close()]);
+
+    await meetExpiries(browser, { pages: 4, requests: 10, expiries: 5, host: INSECURE });
+  });
+
+  test("takes the turn of a page that has crashed once its lease is over, without waiting past the deadline", async () => {
+    const scene = await midRefresh(browser, "before", { host: INSECURE, lease: 400 });
+    await scene.refreshing.crash();
+    await scene.abandoned();
+    scene.gate.open();
+
+    expect(await scene.other.ask("get", 3)).toStrictEqual([200, 200, 200]);
+    expect(scene.site.violations()).toStrictEqual([]);
+    await scene.close();
+  });
+
+  test("gets the turn at once of a page that was closed or left, whatever its lease", async () => {
+    const scene = await midRefresh(browser, "before", { host: INSECURE, lease: 60_000 });
+    await scene.refreshing.evaluate("addEventListener('unload', () => {})");
+    await scene.refreshing.visit(scene.site.plain);
+    await scene.abandoned();
+    scene.gate.open();
+
+    expect(await scene.other.ask("get", 3)).toStrictEqual([200, 200, 200]);
+    expect(scene.site.violations()).toStrictEqual([]);
+    await scene.close();
+  });
+
+  test("keeps its turn for as long as it refreshes, however short the lease", async () => {
+    const { refreshing, other, gate, site, close } = await midRefresh(browser, "after", {
+      host: INSECURE,
+      lease: 300,
+    });
+
+    expect(await other.ask("get", 3)).toStrictEqual(Array(3).fill("RefreshFailedError"));
+    gate.open();
+    expect(await refreshing.ask("ended")).toStrictEqual([200, 200, 200]);
+    expect(ledger(site.server.log)).toMatchObject({ attempts: 1, reuses: 0 });
+    await close();
+  });
+
+  test("loses its turn while it is frozen longer than its lease, and presents no token again when it is resumed", async () => {
+    const { refreshing, other, gate, site, close } = await midRefresh(browser, "before", {
+      host: INSECURE,
+      lease: 300,
+      server: { grace: { within: 10_000 } },
+    });
+    await refreshing.freeze();
+    other.ask("begin", 3);
+    await gate.reached(2);
+    await refreshing.resume();
+    gate.open();
+
+    expect(await other.ask("ended")).toStrictEqual([200, 200, 200]);
+    expect(await refreshing.ask("ended")).toStrictEqual([200, 200, 200]);
+    expect(ledger(site.server.log)).toMatchObject({ attempts: 2 });
+    expect(await refreshing.ask("state")).toBe(await other.ask("state"));
+    await close();
+  });
+});
