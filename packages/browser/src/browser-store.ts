@@ -14,8 +14,8 @@ export interface BrowserStoreOptions {
    */
   readonly longestSection?: number | undefined;
   /**
-   * Where there are no Web Locks: how long a page that has crashed keeps the turn, in ms. More than
-   * `refreshTimeout`. @default 15_000
+   * Where there are no Web Locks: how long a page that is gone keeps its turn, in ms. Less than `refreshTimeout`, so
+   * that nobody fails for it. @default 5_000
    */
   readonly lease?: number | undefined;
 }
@@ -34,7 +34,7 @@ export interface BrowserStoreOptions {
 export function browserStore({
   name,
   longestSection = 60_000,
-  lease = 15_000,
+  lease = 5_000,
 }: BrowserStoreOptions): Required<SessionStore> {
   if (typeof name !== "string" || !name) throw new TypeError("`name` is a string that is not empty");
   for (const [option, ms] of Object.entries({ longestSection, lease }))

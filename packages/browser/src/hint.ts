@@ -31,8 +31,9 @@ export function createHint(name: string): Hint {
         channel = undefined;
       }
 
-      function look(): void {
-        if (globalThis.document?.hidden) return;
+      function look({ type }: Event): void {
+        // A page that is hidden may be about to be left.
+        if (type === "visibilitychange" && document.hidden) return;
         enter();
         hear();
       }

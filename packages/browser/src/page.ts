@@ -2,7 +2,7 @@
 export function listen(
   target: Partial<Pick<EventTarget, "addEventListener">>,
   type: string,
-  listener: () => void,
+  listener: (event: Event) => void,
   { signal }: AbortController,
 ): void {
   target.addEventListener?.(type, listener, { capture: true, signal });

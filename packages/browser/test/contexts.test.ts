@@ -39,6 +39,24 @@ describe.runIf(isWanted(CHROMIUM))("who shares a session", () => {
   });
   afterAll(() => browser?.close());
 
+  /** Two pages of a session, of which the other signs in and tells nobody. */
+  async function unheardPages() {
+    const site = await openSite();
+    const [page, other] = await Promise.all([browser.open(site.page()), browser.open(site.page())]);
+    await page.ask("signIn", site.server.signIn());
+    await other.ask("becomes", "signedIn a0");
+    await other.evaluate("(() => { BroadcastChannel.prototype.postMessage = () => {}; })()");
+    return {
+      page,
+      other,
+      async unheard() {
+        await other.ask("signIn", site.server.signIn());
+        expect(await page.ask("state")).toBe("signedIn a0");
+      },
+      close: () => Promise.all([page.close(), other.close(), site.close()]),
+    };
+  }
+
   test("refreshes once for pages, a dedicated, a shared and a service worker", async () => {
     const site = await openSite();
     const pages = await Promise.all([browser.open(site.page()), browser.open(site.page())]);
@@ -96,19 +114,23 @@ describe.runIf(isWanted(CHROMIUM))("who shares a session", () => {
     await Promise.all([page.close(), other.close(), site.close()]);
   });
 
-  test.each(["pageshow", "visibilitychange", "resume", "online"])("looks at the store on %s", async (type) => {
-    const site = await openSite();
-    const [page, other] = await Promise.all([browser.open(site.page()), browser.open(site.page())]);
-    await page.ask("signIn", site.server.signIn());
-    await other.ask("becomes", "signedIn a0");
-    await other.evaluate("(() => { BroadcastChannel.prototype.postMessage = () => {}; })()");
-
-    await other.ask("signIn", site.server.signIn());
-    expect(await page.ask("state")).toBe("signedIn a0");
+  test.each(["pageshow", "resume", "online"])("looks at the store on %s", async (type) => {
+    const { page, unheard, close } = await unheardPages();
+    await unheard();
     await page.evaluate(`document.dispatchEvent(new Event("${type}"))`);
 
     await page.ask("becomes", "signedIn 2.a0");
-    await Promise.all([page.close(), other.close(), site.close()]);
+    await close();
+  });
+
+  test("looks at the store when it becomes visible", async () => {
+    const { page, other, unheard, close } = await unheardPages();
+    await other.show();
+    await unheard();
+    await page.show();
+
+    await page.ask("becomes", "signedIn 2.a0");
+    await close();
   });
 
   test("keeps sessions of different names apart", async () => {

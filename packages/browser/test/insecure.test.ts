@@ -24,21 +24,9 @@ describe.runIf(isWanted(CHROMIUM))("an insecure origin, which has no Web Locks",
     await meetExpiries(browser, { pages: 4, requests: 10, expiries: 5, host: INSECURE });
   });
 
-  test("takes the turn of a page that has crashed once its lease is over, without waiting past the deadline", async () => {
+  test.each(["crash", "close"] as const)("takes the turn of a page that is gone (%s) once its lease is over, within the deadline", async (end) => {
     const scene = await midRefresh(browser, "before", { host: INSECURE, lease: 400 });
-    await scene.refreshing.crash();
-    await scene.abandoned();
-    scene.gate.open();
-
-    expect(await scene.other.ask("get", 3)).toStrictEqual([200, 200, 200]);
-    expect(scene.site.violations()).toStrictEqual([]);
-    await scene.close();
-  });
-
-  test("gets the turn at once of a page that was closed or left, whatever its lease", async () => {
-    const scene = await midRefresh(browser, "before", { host: INSECURE, lease: 60_000 });
-    await scene.refreshing.evaluate("addEventListener('unload', () => {})");
-    await scene.refreshing.visit(scene.site.plain);
+    await scene.refreshing[end]();
     await scene.abandoned();
     scene.gate.open();
 

@@ -9,6 +9,8 @@ export interface ChromiumPage extends Page {
   /** Ends its process as a fault would. */
   crash(): Promise<void>;
   back(): Promise<void>;
+  /** Makes it the visible page of its window. */
+  show(): Promise<void>;
   /** Clears all data of its origin, as the user can. */
   clear(): Promise<void>;
 }
@@ -81,6 +83,7 @@ async function chromiumPage(page: Shown): Promise<ChromiumPage> {
       await crashed;
     },
     back: async () => void (await page.goBack()),
+    show: () => page.bringToFront(),
     async clear() {
       const { origin } = new URL(page.url());
       await session.send("Storage.clearDataForOrigin", { origin, storageTypes: "all" });

@@ -15,7 +15,9 @@ export function callerOf(address: string): Call {
 }
 
 /** Opens the pages of one WebDriver session, which obeys one command at a time and knows one present window. */
-export function openerOf(call: Call): (url: string) => Promise<Page> {
+export async function openerOf(call: Call): Promise<(url: string) => Promise<Page>> {
+  // A window that stays: the session needs one to open others from.
+  const home = await call<string>("GET", "/window");
   let last: Promise<unknown> = Promise.resolve();
   let expressions = 0;
 
@@ -48,7 +50,9 @@ export function openerOf(call: Call): (url: string) => Promise<Page> {
   }
 
   return async (url) => {
-    const { handle } = await call<{ handle: string }>("POST", "/window/new", { type: "window" });
+    const { handle } = await inWindow(home, () =>
+      call<{ handle: string }>("POST", "/window/new", { type: "window" }),
+    );
     const visit = (address: string) => inWindow(handle, () => call<void>("POST", "/url", { url: address }));
     await visit(url);
     return {

@@ -24,7 +24,7 @@ export async function launchWebKit(): Promise<Browser> {
   const { sessionId } = await call<{ sessionId: string }>("POST", "/session", { capabilities });
 
   return {
-    open: openerOf(callerOf(`${address}/session/${sessionId}`)),
+    open: await openerOf(callerOf(`${address}/session/${sessionId}`)),
     async close() {
       await call("DELETE", `/session/${sessionId}`);
       for (const child of [driver, xvfb]) {
