@@ -5,7 +5,7 @@ import { existsSync, globSync, mkdirSync, readFileSync, rmSync, symlinkSync, wri
 import { dirname, resolve } from "node:path";
 
 const cache = "node_modules/.cache/readme";
-const readmes = globSync(["README.md", "packages/*/README.md"]);
+const readmes = globSync(["README.md", "docs/*.md", "packages/*/README.md"]);
 const [report] = process.argv.slice(2);
 
 // One module a block, its lines where they stand in the README.

@@ -5,7 +5,7 @@ import { build } from "esbuild";
 
 // Limits in bytes of brotli. `row` is the package whose line in the README's table gives this size.
 const shapes = [
-  { name: "core: createSession", code: 'export { createSession } from "@freshtoken/core"', limit: 11_600 },
+  { name: "core: createSession", code: 'export { createSession } from "@freshtoken/core"', limit: 11_700 },
   {
     name: "core: everything",
     code: 'export * from "@freshtoken/core"',
@@ -50,7 +50,7 @@ const shapes = [
   {
     name: "core and fetch",
     code: 'export { createSession } from "@freshtoken/core"; export { sessionFetch } from "@freshtoken/fetch"',
-    limit: 12_700,
+    limit: 12_600,
   },
 ];
 

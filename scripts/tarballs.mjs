@@ -1,20 +1,12 @@
-// Packs each package as it would be published, and holds the tarballs against publint, attw and plain Node.
-import { execFileSync, spawnSync } from "node:child_process";
-import {
-  mkdirSync,
-  mkdtempSync,
-  readdirSync,
-  readFileSync,
-  realpathSync,
-  rmSync,
-  symlinkSync,
-} from "node:fs";
-import { tmpdir } from "node:os";
-import { basename, join, resolve } from "node:path";
+// Packs each package as it would be published, and holds the tarballs against publint, attw, plain Node and a newcomer.
+import { spawn, spawnSync } from "node:child_process";
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
 import { checkPackage, createPackageFromTarballData } from "@arethetypeswrong/core";
 import { problemAffectsResolutionKind } from "@arethetypeswrong/core/problems";
 import { publint } from "publint";
 import { formatMessage } from "publint/utils";
+import { packed, tar } from "./packed.mjs";
 
 // The values that each entry documents, no more and no fewer.
 const documented = {
@@ -42,6 +34,7 @@ const documented = {
     "PrivateKeyJwt",
     "TlsClientAuth",
     "createOAuth",
+    "stepUpChallenge",
   ],
   "@freshtoken/testing": [
     "createClock",
@@ -64,19 +57,6 @@ const allowed = /^(dist\/.+\.(js|js\.map|d\.ts)|src\/.+\.ts|package\.json|README
 
 // ESM only: the two that resolve as CommonJS get an ES module, which `require` takes (checked below).
 const resolutions = ["node16-esm", "bundler"];
-
-const folder = mkdtempSync(join(tmpdir(), "freshtoken-tarballs-"));
-process.on("exit", () => rmSync(folder, { recursive: true, force: true }));
-
-function pack() {
-  const args = ["--recursive", "--filter", "./packages/*", "pack", "--pack-destination", folder];
-  execFileSync("pnpm", args, { stdio: ["ignore", "ignore", "inherit"] });
-  return readdirSync(folder).map((name) => join(folder, name));
-}
-
-function tar(...args) {
-  return execFileSync("tar", args, { encoding: "utf8" });
-}
 
 function contents(tarball) {
   const manifest = tar("-xzOf", tarball, "package/package.json");
@@ -127,29 +107,29 @@ function surface(entry) {
     .map(({ load, found }) => `${load}("${entry}") gives ${found}, documented is ${names}`);
 }
 
-// What is not ours: the clients that a package adapts, the libraries that it stands on.
-function linkOthers({ name, dependencies = {}, peerDependencies = {} }) {
-  const others = Object.keys({ ...dependencies, ...peerDependencies });
-  for (const other of others.filter((name) => !name.startsWith("@freshtoken/"))) {
-    const installed = resolve("packages", basename(name), "node_modules", other);
-    symlinkSync(realpathSync(installed), join(folder, "node_modules", other), "junction");
-  }
+// Beside the checks: it mostly waits.
+function newcomer() {
+  const args = ["scripts/newcomer.mjs", folder];
+  const trial = spawn(process.execPath, args, { stdio: ["ignore", "ignore", "pipe"], timeout: 90_000 });
+  const chunks = [];
+  trial.stderr.on("data", (chunk) => chunks.push(chunk));
+  process.on("exit", () => trial.kill());
+  return new Promise((done) => {
+    trial.on("close", (code) => done(code === 0 ? [] : [`newcomer: ${Buffer.concat(chunks)}`]));
+  });
 }
 
 const problems = [];
-const entries = [];
-for (const tarball of pack()) {
-  const manifest = JSON.parse(tar("-xzOf", tarball, "package/package.json"));
-  const home = join(folder, "node_modules", manifest.name);
-  mkdirSync(home, { recursive: true });
-  tar("-xzf", tarball, "-C", home, "--strip-components=1");
-  linkOthers(manifest);
-
-  entries.push(...Object.keys(manifest.exports).map((path) => join(manifest.name, path)));
+const { folder, packages } = packed();
+const trial = newcomer();
+for (const { tarball, manifest } of packages) {
   const found = [...contents(tarball), ...(await shape(tarball)), ...(await types(tarball))];
   problems.push(...found.map((problem) => `${manifest.name}: ${problem}`));
 }
-problems.push(...entries.flatMap(surface));
+const entries = packages.flatMap(({ manifest }) =>
+  Object.keys(manifest.exports).map((path) => join(manifest.name, path)),
+);
+problems.push(...entries.flatMap(surface), ...(await trial));
 
 for (const problem of problems) console.error(problem);
 process.exitCode = problems.length > 0 ? 1 : 0;

@@ -5,6 +5,9 @@ import { isAccountName } from "./accounts.ts";
 
 const path = "/interaction/";
 
+/** What is granted for a resource, whichever it is (RFC 8707). */
+export const resourceScope = "api";
+
 /** Where the provider sends a browser that has to sign in or to consent. */
 export function interactionUrl(_context: unknown, interaction: { readonly uid: string }): string {
   return path + interaction.uid;
@@ -70,5 +73,6 @@ async function grant(
   const found = earlier === undefined ? undefined : await provider.Grant.find(earlier);
   const granted = found ?? new provider.Grant({ accountId, clientId: params.client_id });
   granted.addOIDCScope(params.scope ?? "");
+  for (const resource of [params.resource ?? []].flat()) granted.addResourceScope(resource, resourceScope);
   return granted.save();
 }

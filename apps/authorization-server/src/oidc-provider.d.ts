@@ -29,13 +29,19 @@ declare module "oidc-provider" {
     destroy(): Promise<void>;
   }
   export interface Interaction {
-    readonly params: { readonly client_id: string; readonly scope?: string; readonly login_hint?: string };
+    readonly params: {
+      readonly client_id: string;
+      readonly scope?: string;
+      readonly login_hint?: string;
+      readonly resource?: string | readonly string[];
+    };
     readonly grantId?: string;
     session?: { readonly accountId: string; readonly uid: string } | undefined;
     persist(): Promise<string>;
   }
   export interface Grant {
     addOIDCScope(scope: string): void;
+    addResourceScope(resource: string, scope: string): void;
     save(): Promise<string>;
   }
   export type InteractionResult =

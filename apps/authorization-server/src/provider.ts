@@ -2,7 +2,7 @@ import { generateKeyPairSync, type JsonWebKey, randomBytes } from "node:crypto";
 import Provider from "oidc-provider";
 import { findAccount } from "./accounts.ts";
 import { type ConfidentialClient, clientMetadata } from "./clients.ts";
-import { answerInteractions, interactionPrompts, interactionUrl } from "./interaction.ts";
+import { answerInteractions, interactionPrompts, interactionUrl, resourceScope } from "./interaction.ts";
 import { createRecords } from "./records.ts";
 
 const hour = 3600;
@@ -58,7 +58,12 @@ function configuration({
     features: {
       devInteractions: { enabled: false },
       clientCredentials: { enabled: true },
-      resourceIndicators: { enabled: false },
+      resourceIndicators: {
+        enabled: true,
+        defaultResource: (_context: unknown, _client: unknown, among: unknown) => among,
+        useGrantedResource: () => true,
+        getResourceServerInfo: () => ({ scope: resourceScope, accessTokenFormat: "opaque" }),
+      },
       introspection: { enabled: true, allowedPolicy: isClient(apiClient.clientId) },
       revocation: { enabled: true, allowedPolicy: ownsToken },
       rpInitiatedLogout: { enabled: false },

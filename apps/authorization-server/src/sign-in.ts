@@ -21,6 +21,8 @@ const http = { [oauth.allowInsecureRequests]: true }; // a loopback server speak
 /**
  * Signs in by authorization code with PKCE, as a browser would, and answers with the token response.
  *
+ * Made of oauth4webapi and nothing of ours: what this server tests cannot be what it is tested with.
+ *
  * @see RFC 6749 §4.1, RFC 7636
  */
 export async function signIn(

@@ -21,6 +21,8 @@ export interface Client {
   readonly turns: readonly Turn[];
   readonly wire: Wire;
   readonly journal: Journal;
+  /** Signs out, where the client can; resolves when the authorization server knows. */
+  signOut?(): Promise<void>;
 }
 
 /** Seconds, as the token response says; the server cuts off up to one of them. */

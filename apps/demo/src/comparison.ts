@@ -28,7 +28,10 @@ export async function compare(server: AuthorizationServer, plan: readonly Burst[
     const { name, journal } = client;
     const tell = (entry: Entry, burst: number) =>
       progress.say(`burst ${burst + 1} of ${plan.length}  ${name.padEnd(18)}  ${summary(entry)}`);
-    await rejections.of(journal, () => sendBursts(client, plan, tell));
+    await rejections.of(journal, async () => {
+      await sendBursts(client, plan, tell);
+      await client.signOut?.();
+    });
     return { name, entries: journal.entries, figures: figuresOf(client, server.ledger) };
   }
 

@@ -5,7 +5,7 @@ import { compare } from "./comparison.ts";
 import { onEnding } from "./ending.ts";
 import { table } from "./table.ts";
 import { timeline } from "./timeline.ts";
-import { isFlawless, verdict } from "./verdict.ts";
+import { ending, isFlawless, verdict } from "./verdict.ts";
 
 try {
   onEnding((exitCode) => process.exit(exitCode));
@@ -26,6 +26,7 @@ interceptor that everyone copies, and axios with axios-auth-refresh.\n`);
 
   console.log(`\n${timeline(runs)}\n\n${table(runs)}\n`);
   for (const { name, figures } of runs) console.log(`  ${name.padEnd(20)}${verdict(figures, expiries)}`);
+  console.log(`\n  ${ending(server.ledger)}`);
   process.exitCode = runs[0] && isFlawless(runs[0].figures, expiries) ? 0 : 1;
 } catch (error) {
   console.error(`freshtoken demo: ${error instanceof Error ? error.message : error}`);

@@ -1,3 +1,4 @@
+import type { Ledger } from "@freshtoken/authorization-server";
 import type { Figures } from "./figures.ts";
 
 type Judged = Pick<Figures, "requests" | "answered" | "refreshes" | "reused" | "unhandled">;
@@ -22,6 +23,12 @@ export function verdict({ requests, answered, refreshes, reused }: Judged, expir
     `${plural(refreshes, "refresh", "refreshes")} for ${plural(expiries, "expiry", "expiries")}`,
     `${reused === 0 ? "no refresh token" : plural(reused, "refresh token", "refresh tokens")} seen twice.`,
   ].join("; ");
+}
+
+/** Says in words what the authorization server knows of our signing out: nobody else does. */
+export function ending({ revocations }: Ledger): string {
+  const isRevoked = revocations.some(({ because }) => because === "request");
+  return `Freshtoken signed in through @freshtoken/oauth and out again; its tokens are ${isRevoked ? "revoked" : "NOT revoked"}.`;
 }
 
 function plural(number: number, one: string, many: string): string {

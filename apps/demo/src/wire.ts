@@ -21,8 +21,8 @@ export interface Wire {
 const http = axios.getAdapter("http");
 const json = { "content-type": "application/json" };
 
-/** Listens to a client that has just signed in. Each of its requests must have a URL of its own. */
-export function createWire(journal: Journal, accessToken: string): Wire {
+/** Listens to a client, which may have an access token already. Each of its requests must have a URL of its own. */
+export function createWire(journal: Journal, accessToken = ""): Wire {
   const madeAt = new Map<string, number>();
   const sent = new Set<string>();
   const agesAtRefresh: number[] = [];
@@ -45,11 +45,11 @@ export function createWire(journal: Journal, accessToken: string): Wire {
   }
 
   // Returns what turns the answer to a token request into what the client shall see.
-  function renews(): (status: number, text: string) => string {
+  function renews(isRefresh: boolean): (status: number, text: string) => string {
     const start = performance.now();
-    agesAtRefresh.push(start - renewedAt);
+    if (isRefresh) agesAtRefresh.push(start - renewedAt);
     return (status, text) => {
-      journal.note("refresh", start);
+      if (isRefresh) journal.note("refresh", start);
       const tokens = JSON.parse(text) as Record<string, unknown>;
       if (status === 200) {
         newest = String(tokens.access_token);
@@ -60,8 +60,13 @@ export function createWire(journal: Journal, accessToken: string): Wire {
     };
   }
 
-  async function fetchTokens(request: Request): Promise<Response> {
-    const renewed = renews();
+  async function post(request: Request): Promise<Response> {
+    const grant = new URLSearchParams(await request.clone().text()).get("grant_type");
+    return grant ? fetchTokens(request, grant === "refresh_token") : fetch(request);
+  }
+
+  async function fetchTokens(request: Request, isRefresh: boolean): Promise<Response> {
+    const renewed = renews(isRefresh);
     const response = await fetch(request);
     const { status } = response;
     return new Response(renewed(status, await response.text()), { status, headers: json });
@@ -75,7 +80,7 @@ export function createWire(journal: Journal, accessToken: string): Wire {
   }
 
   async function requestTokens(config: InternalAxiosRequestConfig): Promise<AxiosResponse> {
-    const renewed = renews();
+    const renewed = renews(true);
     const responding = http(config);
     const response = await answerOf(responding);
     response.data = renewed(response.status, response.data);
@@ -93,7 +98,7 @@ export function createWire(journal: Journal, accessToken: string): Wire {
   return {
     fetch(input, init) {
       const request = new Request(input, init);
-      return request.method === "POST" ? fetchTokens(request) : fetchResource(request);
+      return request.method === "POST" ? post(request) : fetchResource(request);
     },
     adapter: (config) => (config.method === "post" ? requestTokens(config) : requestResource(config)),
     get tellsExpiry() {

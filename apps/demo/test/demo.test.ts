@@ -15,6 +15,9 @@ const trouble = `
     return fetch(request, init);
   };`;
 
+const signedOut =
+  "\n  Freshtoken signed in through @freshtoken/oauth and out again; its tokens are revoked.\n";
+
 // Both at once: they mostly wait.
 const well = run(...demo, "--expiries", "1");
 const troubled = run(preload(trouble), ...demo, "--expiries", "0");
@@ -48,6 +51,7 @@ test("ends well when every request was answered with one refresh an expiry, and 
   ] as const) {
     expect(table[row], row).toStrictEqual(readTimeline(printed.out, what));
   }
+  expect(printed.out).toContain(signedOut);
   expect(printed.out).not.toContain("\x1b");
   expect(Math.max(...printed.out.split("\n").map((line) => line.length))).toBeLessThanOrEqual(100);
 }, 40_000);
@@ -65,4 +69,5 @@ test("ends with 1 when a request was lost, and survives what a rival leaves unha
   expect(printed.out).toContain(
     "  Freshtoken          Lost 1 of 100; 0 refreshes for 0 expiries; no refresh token seen twice.\n",
   );
+  expect(printed.out).toContain(signedOut);
 });

@@ -1,29 +1,31 @@
-import { type AuthorizationServer, signIn, startAuthorizationServer } from "@freshtoken/authorization-server";
-import type { Session } from "@freshtoken/core";
+import { type AuthorizationServer, follow, startAuthorizationServer } from "@freshtoken/authorization-server";
+import type { Session, TokenSet } from "@freshtoken/core";
 import { expect, test } from "vitest";
 import { type Client, sendBursts } from "../src/bursts.ts";
 import { figuresOf } from "../src/figures.ts";
 import { count, createJournal } from "../src/journal.ts";
-import { loopback } from "../src/loopback.ts";
 import { axiosTurn, fetchTurn, kyTurn, type Turn } from "../src/turns.ts";
-import { isFlawless, verdict } from "../src/verdict.ts";
+import { ending, isFlawless, verdict } from "../src/verdict.ts";
 import { createWire } from "../src/wire.ts";
 import { connectAxios } from "../src/wiring/axios.ts";
 import { connectFetch } from "../src/wiring/fetch.ts";
 import { connectKy } from "../src/wiring/ky.ts";
 import { connectSession } from "../src/wiring/session.ts";
+import { signUserIn } from "../src/wiring/sign-in.ts";
 
-type Tokens = Awaited<ReturnType<typeof signIn>>;
 type Member = Client & { readonly session: Session };
 
-async function signedIn(server: AuthorizationServer, change: Partial<Tokens> = {}): Promise<Member> {
+async function signedIn(server: AuthorizationServer, change?: () => Partial<TokenSet>): Promise<Member> {
   const account = "alice";
-  const { api, issuer, clientId } = server;
-  const tokens: Tokens = { ...(await signIn(server, { account })), ...change };
+  const { api, issuer, clientId, redirectUri } = server;
   const journal = createJournal();
-  const wire = createWire(journal, tokens.access_token);
+  const wire = createWire(journal);
   const { fetch, adapter } = wire;
-  const session = await connectSession({ issuer, clientId, tokens, http: loopback(fetch) });
+  const application = connectSession({ issuer, clientId, redirectUri, scope: "openid", fetch });
+  const { session } = application;
+  const visit = (url: string) => follow(new URL(url), redirectUri);
+  await signUserIn(application, visit, { parameters: { login_hint: account } });
+  if (change) await session.signIn({ ...(await session.tokens()), ...change() });
   const turns = [
     axiosTurn(connectAxios(session, api, { adapter })),
     kyTurn(connectKy(session, api, { fetch })),
@@ -33,8 +35,8 @@ async function signedIn(server: AuthorizationServer, change: Partial<Tokens> = {
 }
 
 test.each([
-  ["held", { expires_in: 1 }, 1000],
-  ["refused", { access_token: "gone", expires_in: -1 }, 0],
+  ["held", () => ({ issuedAt: Date.now(), expiresAt: Date.now() + 1_000 }), 1000],
+  ["refused", () => ({ accessToken: "gone", expiresAt: undefined }), 0],
 ])("sees on the wire what the session tells of requests that are %s", async (_, change, age) => {
   await using server = await startAuthorizationServer({ accessTokenLifetime: 60 });
   const client = await signedIn(server, change);
@@ -114,4 +116,30 @@ test.each([
 
   expect(isFlawless(figures, 3)).toBe(expected);
   expect(verdict(figures, 3)).toBe(words);
+});
+
+test("tells from the server's own ledger whether the sign-out reached it, which a reuse is not", async () => {
+  await using server = await startAuthorizationServer();
+  const { session } = await signedIn(server);
+  const before = ending({ presentations: [], revocations: [{ family: 1, because: "reuse" }] });
+
+  await session.signOut();
+  await expect.poll(() => server.ledger.revocations).toStrictEqual([{ family: 1, because: "request" }]);
+
+  expect([before, ending(server.ledger)]).toStrictEqual([
+    "Freshtoken signed in through @freshtoken/oauth and out again; its tokens are NOT revoked.",
+    "Freshtoken signed in through @freshtoken/oauth and out again; its tokens are revoked.",
+  ]);
+});
+
+test("counts neither the exchange of a code nor a revocation as a refresh", async () => {
+  await using server = await startAuthorizationServer();
+  const { session, journal, wire } = await signedIn(server);
+  journal.begin("");
+
+  await session.refresh();
+  await session.signOut();
+  await expect.poll(() => server.ledger.revocations).toHaveLength(1);
+
+  expect([count(journal.entries, "refresh"), wire.agesAtRefresh.length]).toStrictEqual([1, 1]);
 });

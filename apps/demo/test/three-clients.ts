@@ -10,7 +10,6 @@ import {
 } from "@freshtoken/testing";
 import { listen } from "@freshtoken/testing/node";
 import { onTestFinished } from "vitest";
-import { loopback } from "../src/loopback.ts";
 import { axiosTurn, fetchTurn, kyTurn } from "../src/turns.ts";
 import { connectAxios } from "../src/wiring/axios.ts";
 import { connectFetch } from "../src/wiring/fetch.ts";
@@ -36,13 +35,11 @@ export async function stage(): Promise<Stage> {
   const server = createServer({ expiresIn: HOUR / 1000, now: clock.now });
   const { origin, close } = await listen(server);
   onTestFinished(close);
-  const session = await connectSession({
-    issuer: origin,
-    clientId: "demo",
-    tokens: server.signIn(),
-    http: loopback(discoverable(origin)),
-    clock,
-  });
+  // The server in memory has no discovery document, and no page to sign in at.
+  const { session } = connectSession(
+    { issuer: origin, clientId: "demo", server: { token_endpoint: `${origin}/token` } },
+    { tokens: server.signIn(), clock },
+  );
   const turns = [
     axiosTurn(connectAxios(session, origin)),
     kyTurn(connectKy(session, origin)),
@@ -60,13 +57,6 @@ export async function stage(): Promise<Stage> {
   }
 
   return { server, clock, session, burst };
-}
-
-// The server in memory has no discovery document.
-function discoverable(issuer: string): typeof fetch {
-  const metadata = { issuer, token_endpoint: `${issuer}/token` };
-  return async (input, init) =>
-    String(input).includes("/.well-known/") ? Response.json(metadata) : fetch(input, init);
 }
 
 async function outcomeOf(getting: Promise<unknown>): Promise<string> {

@@ -31,7 +31,7 @@ async function stage(via: "fetch" | "axios") {
       method: "post",
       data: new URLSearchParams({ grant_type: "refresh_token", refresh_token: token }),
     });
-  return { server, journal, wire, get, refresh };
+  return { server, origin, journal, wire, get, refresh };
 }
 
 test.each(["fetch", "axios"] as const)("tells late refusals from others, through %s", async (via) => {
@@ -61,4 +61,13 @@ test.each(["fetch", "axios"] as const)("says when tokens expire, or does not, th
     { access_token: "a2", token_type: "Bearer", refresh_token: "r2" },
   ]);
   expect(wire.agesAtRefresh).toHaveLength(2);
+});
+
+test("passes on what asks for no tokens, a revocation for instance", async () => {
+  const { origin, wire } = await stage("fetch");
+  const body = new URLSearchParams({ token: "r0" });
+
+  const answer = await wire.fetch(`${origin}/revoke`, { method: "POST", body });
+
+  expect([answer.status, await answer.text(), wire.agesAtRefresh]).toStrictEqual([200, "", []]);
 });

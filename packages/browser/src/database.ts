@@ -1,5 +1,5 @@
 /** What a transaction does with the value that it found, and may yet write. */
-export type Work<R> = (found: unknown, values: IDBObjectStore) => R;
+type Work<R> = (found: unknown, values: IDBObjectStore) => R;
 
 /** The sessions of this origin, one value a key. */
 export interface Database {

@@ -456,9 +456,10 @@ test("says to whoever waited that the store could not be read", async () => {
 });
 
 test("says storeFailed of what a store throws or returns, also where asking it what it is throws it again", async () => {
-  const unaskable: SessionRecord = new Proxy({} as SessionRecord, {
-    get() {
-      throw unaskable;
+  const unaskable: SessionRecord = new Proxy(a0, {
+    get(record, name) {
+      if (name === "then") throw unaskable;
+      return Reflect.get(record, name);
     },
   });
   const [server, shared, clock] = [createServer(), createSharedStore(a0), createClock()];

@@ -13,12 +13,19 @@ import { endpointOf } from "./endpoint.ts";
 import { OAuthError } from "./errors.ts";
 import type { Settings } from "./options.ts";
 import { returnPath } from "./return-to.ts";
+import type { StepUpChallenge } from "./step-up.ts";
 
 export interface AuthorizationOptions {
   /** Where the user was: a path of this application, to go on from after the sign-in. @default "/" */
   readonly returnTo?: string | undefined;
   /** What else to send: `login_hint`, `prompt`, `ui_locales`, or another `scope` than usual. */
   readonly parameters?: Readonly<Record<string, string>> | undefined;
+  /**
+   * What a resource server demands of this sign-in. With an ID token, `exchange` checks that the user has signed in as
+   * recently as it wants.
+   * @see https://www.rfc-editor.org/rfc/rfc9470#section-4
+   */
+  readonly stepUp?: StepUpChallenge | undefined;
 }
 
 /**
@@ -31,6 +38,8 @@ export interface PendingAuthorization {
   readonly codeVerifier: string;
   /** Absent where no ID token is asked for. */
   readonly nonce?: string;
+  /** In seconds. Absent: the sign-in may be of any age. */
+  readonly maxAge?: number;
   readonly redirectUri: string;
   readonly returnTo: string;
 }
@@ -47,7 +56,7 @@ export interface Authorized {
 export async function authorizationUrl(
   { client, redirectUri, resource, scope: usual }: Settings,
   server: AuthorizationServer,
-  { returnTo = "/", parameters = {} }: AuthorizationOptions = {},
+  { returnTo = "/", parameters = {}, stepUp: { acrValues, maxAge } = {} }: AuthorizationOptions = {},
 ): Promise<{ url: string; pending: PendingAuthorization }> {
   if (!redirectUri) throw new TypeError("`redirectUri` is needed to sign in: give it to createOAuth");
   const scope = parameters.scope ?? usual;
@@ -56,12 +65,15 @@ export async function authorizationUrl(
     state: generateRandomState(),
     codeVerifier: generateRandomCodeVerifier(),
     ...(scope?.split(" ").includes("openid") && { nonce: generateRandomNonce() }),
+    ...(maxAge !== undefined && { maxAge }),
     redirectUri,
     returnTo: returnPath(returnTo),
   };
   const query = {
     ...parameters,
     ...(scope && { scope }),
+    ...(acrValues && { acr_values: acrValues.join(" ") }),
+    ...(maxAge !== undefined && { max_age: String(maxAge) }),
     response_type: "code",
     client_id: client.client_id,
     redirect_uri: redirectUri,
@@ -149,10 +161,12 @@ async function tokensIn(
   { client }: Settings,
   server: AuthorizationServer,
   response: Response,
-  { nonce }: PendingAuthorization,
+  { nonce, maxAge }: PendingAuthorization,
 ): Promise<TokenResponse> {
   try {
-    const expected = nonce === undefined ? {} : { expectedNonce: nonce };
+    // Both are claims of an ID token, and where none is asked for, none is to be expected.
+    const expected =
+      nonce === undefined ? {} : { expectedNonce: nonce, ...(maxAge !== undefined && { maxAge }) };
     return await processAuthorizationCodeResponse(server, client, response, expected);
   } catch (cause) {
     throw new OAuthError(

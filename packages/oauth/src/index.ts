@@ -3,3 +3,4 @@ export type { AuthorizationOptions, Authorized, PendingAuthorization } from "./a
 export { OAuthError, type OAuthErrorCode } from "./errors.ts";
 export { createOAuth, type Grant, type OAuth } from "./oauth.ts";
 export type { OAuthOptions } from "./options.ts";
+export { type StepUpChallenge, stepUpChallenge } from "./step-up.ts";

@@ -1,5 +1,5 @@
 import { createSession } from "@freshtoken/core";
-import { createClock, type Fault, ledger, settled } from "@freshtoken/testing";
+import { createClock, entriesAt, type Fault, ledger, settled } from "@freshtoken/testing";
 import { expect, test, vi } from "vitest";
 import { createOAuth } from "../src/index.ts";
 import { account, begin, discoveries, METADATA, metadataOf, outcomeOf, scripted } from "./support.ts";
@@ -96,6 +96,18 @@ test("finds the metadata of a server without OpenID where RFC 8414 has it", asyn
 
   expect(new URL(url).pathname).toBe("/authorize");
   expect(discoveries(server)).toBe(2);
+});
+
+test("finds the metadata of an issuer with a path where either standard has it", async () => {
+  const { server, oauth } = scripted({ issuer: "https://server.test/tenant" });
+  const metadata = { ...metadataOf(server), issuer: "https://server.test/tenant" };
+  server.next("/tenant/.well-known/openid-configuration", { status: 404 });
+  server.next("/.well-known/oauth-authorization-server/tenant", { json: metadata });
+
+  const { pending } = await oauth.authorizationUrl();
+
+  expect(pending.issuer).toBe("https://server.test/tenant");
+  expect(entriesAt(server.log, "resource")).toHaveLength(2);
 });
 
 test("asks no one where the metadata is given", async () => {

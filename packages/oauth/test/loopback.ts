@@ -5,7 +5,13 @@ import {
   startAuthorizationServer,
 } from "@freshtoken/authorization-server";
 import { onTestFinished } from "vitest";
-import { createOAuth, type OAuth, type OAuthOptions, type PendingAuthorization } from "../src/index.ts";
+import {
+  type AuthorizationOptions,
+  createOAuth,
+  type OAuth,
+  type OAuthOptions,
+  type PendingAuthorization,
+} from "../src/index.ts";
 
 /** An application at a real authorization server on loopback. */
 export async function real(
@@ -21,15 +27,16 @@ export async function real(
 /** What a browser does for alice between `authorizationUrl` and `exchange`. */
 export async function visit(
   oauth: OAuth,
-  { redirectUri }: AuthorizationServer,
-  returnTo = "/",
+  { redirectUri }: Pick<AuthorizationServer, "redirectUri">,
+  options: AuthorizationOptions = {},
 ): Promise<{ callback: URL; pending: PendingAuthorization }> {
-  const { url, pending } = await oauth.authorizationUrl({ returnTo, parameters: { login_hint: "alice" } });
+  const parameters = { login_hint: "alice" };
+  const { url, pending } = await oauth.authorizationUrl({ ...options, parameters });
   return { callback: await follow(new URL(url), redirectUri), pending };
 }
 
 /** The whole way of alice's sign-in. */
-export async function signedIn(oauth: OAuth, server: AuthorizationServer) {
+export async function signedIn(oauth: OAuth, server: Pick<AuthorizationServer, "redirectUri">) {
   const { callback, pending } = await visit(oauth, server);
   return (await oauth.exchange(callback, pending)).tokens;
 }

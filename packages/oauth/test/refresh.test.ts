@@ -165,3 +165,29 @@ test("ends a session without a refresh token when its access token has to be ren
 
   expect(ledger(server.log)).toStrictEqual(account({ signIns: 1 }));
 });
+
+test("takes tokens of any length and shape, and sends them whole", async () => {
+  const { server, oauth } = scripted();
+  const { session } = await begin({ server, oauth });
+  const long = (seed: string) => `${seed}.~+/-_=`.repeat(5_000);
+  const json = { access_token: long("a"), refresh_token: long("r"), token_type: "Bearer" };
+  server.next("token", { json });
+
+  const { accessToken } = await session.refresh();
+  await session.refresh().catch(() => {});
+
+  expect(accessToken).toBe(json.access_token);
+  expect(new URLSearchParams(formsAt(server, "token")[1]).get("refresh_token")).toBe(json.refresh_token);
+});
+
+test("ends the session by a code of the server's own where isRejection says so", async () => {
+  const { server, oauth } = scripted();
+  const { isRejection } = oauth.session();
+  const isDead = (error: unknown) => Object(error).code === "invalid_request" || isRejection(error);
+  const { session } = await begin({ server, oauth }, { isRejection: isDead });
+  server.next("token", { error: "invalid_request" });
+
+  await expect(session.refresh()).rejects.toMatchObject({ code: "ERR_REFRESH_REJECTED" });
+
+  expect(session.state.status).toBe("signedOut");
+});

@@ -27,19 +27,29 @@ function createResource() {
   };
 }
 
-/** One expiry under a burst: one caller leaves while the refresh runs, and one 401 comes when it is over. */
+/** One expiry under a burst: who set the refresh off leaves while it runs, and one 401 comes when it is over. */
 async function expiry(session: Session, { expire, fetch }: ReturnType<typeof createResource>) {
   const { accessToken } = await session.tokens();
-  const [late, leaving] = [expire(accessToken), new AbortController()];
+  const [late, leaving, refreshing] = [expire(accessToken), new AbortController(), started(session)];
   const send = sessionFetch(session, { fetch });
-  const burst = ["/late", "/1", "/2"].map((path) => send(api + path));
   const left = outcomeOf(send(`${api}/left`, { signal: leaving.signal }));
-  await late.reached(1);
+  const burst = ["/late", "/1", "/2", "/3", "/4", "/5"].map((path) => send(api + path));
+  await Promise.all([refreshing, late.reached(1)]);
   leaving.abort("left");
-  await burst[2];
+  await burst[1];
   late.open();
   const answers = await Promise.all(burst);
   return [...answers.map(({ status }) => status), await left];
+}
+
+function started(session: Session): Promise<void> {
+  return new Promise((resolve) => {
+    const undo = session.subscribe(({ type }) => {
+      if (type !== "refreshStarted") return;
+      undo();
+      resolve();
+    });
+  });
 }
 
 test("rotates 1,000 times in a row under bursts, aborts and late refusals: no reuse, no lost session", async () => {
@@ -53,7 +63,7 @@ test("rotates 1,000 times in a row under bursts, aborts and late refusals: no re
     ends.add(String(await expiry(session, resource)));
   }
 
-  expect(ends).toStrictEqual(new Set(["200,200,200,left"]));
+  expect(ends).toStrictEqual(new Set(["200,200,200,200,200,200,left"]));
   expect(session.state.status).toBe("signedIn");
   expect(server.ledger).toStrictEqual({
     presentations: Array.from({ length: 1_000 }, (_, index) => ({

@@ -102,7 +102,7 @@ test("exchanges the code exactly as RFC 6749 §4.1.3 has it, with the code verif
 
 test("signs in at a real authorization server, with an ID token, and returns to where the user was", async () => {
   const { server, oauth } = await real();
-  const { callback, pending } = await visit(oauth, server, "/orders");
+  const { callback, pending } = await visit(oauth, server, { returnTo: "/orders" });
   const session = createSession({ ...oauth.session() });
 
   const { tokens, returnTo } = await oauth.exchange(callback.href, pending);

@@ -1,27 +1,17 @@
 import { createSession, type Session, type SessionOptions } from "@freshtoken/core";
-import * as oauth from "oauth4webapi";
+import { createOAuth, type OAuth, type OAuthOptions } from "@freshtoken/oauth";
 
-export interface SessionWiring extends Omit<SessionOptions, "refresh"> {
-  readonly issuer: string;
-  readonly clientId: string;
-  /** What oauth4webapi is told besides; a server on loopback needs `allowInsecureRequests`. */
-  readonly http?: oauth.DiscoveryRequestOptions & oauth.TokenEndpointRequestOptions;
+/** An application at its authorization server, and the session of its user. */
+export interface Application {
+  readonly oauth: OAuth;
+  readonly session: Session;
 }
 
-/** Joins an authorization server and a session: copy from here, then the file of each client that you use. */
-export async function connectSession({
-  issuer,
-  clientId,
-  http,
-  ...options
-}: SessionWiring): Promise<Session> {
-  const url = new URL(issuer);
-  const server = await oauth.processDiscoveryResponse(url, await oauth.discoveryRequest(url, http));
-  const client = { client_id: clientId };
-
-  return createSession({
-    ...options,
-    refresh: ({ refreshToken, signal }) =>
-      oauth.refreshTokenGrantRequest(server, client, oauth.None(), refreshToken, { ...http, signal }),
-  });
+/** Joins an authorization server and a session: copy from here, then `sign-in.ts`, and the file of each client that you use. */
+export function connectSession(
+  registration: OAuthOptions,
+  options?: Omit<SessionOptions, "refresh">,
+): Application {
+  const oauth = createOAuth(registration);
+  return { oauth, session: createSession({ ...oauth.session(), ...options }) };
 }

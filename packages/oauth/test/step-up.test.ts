@@ -1,0 +1,138 @@
+import { attachSession } from "@freshtoken/axios";
+import { sessionFetch } from "@freshtoken/fetch";
+import { sessionHooks } from "@freshtoken/ky";
+import { ledger } from "@freshtoken/testing";
+import axios from "axios";
+import ky from "ky";
+import { expect, test } from "vitest";
+import { stepUpChallenge } from "../src/index.ts";
+import { real, visit } from "./loopback.ts";
+import { begin, scripted } from "./support.ts";
+
+const demand =
+  'Bearer error="insufficient_user_authentication", error_description="A stronger one, please", acr_values="gold silver", max_age="300"';
+const read = { acrValues: ["gold", "silver"], maxAge: 300 };
+
+function refusedWith(field: string | null, status = 401): Response {
+  return new Response(null, { status, headers: field === null ? {} : { "www-authenticate": field } });
+}
+
+test.each<[string, string, object]>([
+  ["whole", demand, read],
+  ["of DPoP", `DPoP algs="ES256", ${demand.slice(7)}`, read],
+  ["among others", `Basic realm="a, b=c", ${demand}, Negotiate`, read],
+  [
+    "before another's",
+    'Bearer error="insufficient_user_authentication", DPoP error="invalid_token", acr_values="gold"',
+    {},
+  ],
+  ["unquoted", "Bearer error=insufficient_user_authentication,max_age=0", { maxAge: 0 }],
+  [
+    "in capitals, with spaces",
+    'BEARER Error = "insufficient_user_authentication" , ACR_Values = "gold"',
+    { acrValues: ["gold"] },
+  ],
+  ["that quotes another", 'Bearer realm="\\"error=\\"x", error="insufficient_user_authentication"', {}],
+  ["that names nothing", 'Bearer error="insufficient_user_authentication", acr_values=" "', {}],
+  ["whose age is none", 'Bearer error="insufficient_user_authentication", max_age="-1"', {}],
+])("reads the challenge of a stronger sign-in: %s", (_, field, challenge) => {
+  expect(stepUpChallenge(refusedWith(field))).toStrictEqual(challenge);
+});
+
+test.each<[string, unknown]>([
+  ["no challenge", refusedWith(null)],
+  ["another error", refusedWith('Bearer error="invalid_token", acr_values="gold"')],
+  ["the words elsewhere", refusedWith('Bearer realm="error=insufficient_user_authentication"')],
+  [
+    "the error in a quoted text",
+    refusedWith('Bearer realm="\\", error=insufficient_user_authentication, \\""'),
+  ],
+  ["another status", refusedWith(demand, 403)],
+  ["no answer", new TypeError("fetch failed")],
+  ["nothing", undefined],
+])("reads no demand where there is none: %s", (_, answer) => {
+  expect(stepUpChallenge(answer)).toBe(undefined);
+});
+
+test("looks at a long field once", () => {
+  const field = `Bearer ${"x".repeat(1e6)} ${'a="\\"'.repeat(1e5)}`;
+
+  expect(stepUpChallenge(refusedWith(field))).toBe(undefined);
+});
+
+test("reaches the caller as a typed challenge through fetch, axios and ky, and never refreshes", async () => {
+  const { server, oauth } = scripted();
+  const { session, events } = await begin({ server, oauth }, { origins: [server.origin] });
+  server.always("/payments", { status: 401, headers: { "www-authenticate": demand } });
+  const url = `${server.origin}/payments`;
+  const { fetch } = server;
+  const instance = axios.create({ adapter: "fetch", env: { fetch } });
+  attachSession(instance, session, { origins: [server.origin] });
+
+  const answers = [
+    await sessionFetch(session, { fetch })(url),
+    await instance.get(url).catch((error: unknown) => error),
+    await ky(url, { fetch, hooks: sessionHooks(session), retry: 0 }).catch((error: unknown) => error),
+  ];
+
+  expect(answers.map(stepUpChallenge)).toStrictEqual([read, read, read]);
+  expect(events).toStrictEqual([]);
+  expect(ledger(server.log)).toMatchObject({ requests: 3, refusals: 3, attempts: 0 });
+});
+
+test("asks for the sign-in that a challenge demands, and keeps its age until it ends", async () => {
+  const { oauth } = scripted({ scope: "openid" });
+
+  const { url, pending } = await oauth.authorizationUrl({ stepUp: read });
+  const plain = await oauth.authorizationUrl({ stepUp: {} });
+
+  const { searchParams } = new URL(url);
+  expect([searchParams.get("acr_values"), searchParams.get("max_age")]).toStrictEqual(["gold silver", "300"]);
+  expect(pending).toMatchObject({ maxAge: 300 });
+  expect(plain.url).not.toMatch(/acr_values|max_age/);
+  expect(plain.pending).not.toHaveProperty("maxAge");
+});
+
+test("signs in anew at a real authorization server as recently as a challenge demands", async () => {
+  const { server, oauth } = await real();
+
+  const { callback, pending } = await visit(oauth, server, { stepUp: { maxAge: 60 } });
+  const { tokens } = await oauth.exchange(callback, pending);
+
+  const [, claims = ""] = String(tokens.id_token).split(".");
+  const { auth_time } = JSON.parse(Buffer.from(claims, "base64url").toString());
+  expect(auth_time).toBeGreaterThan(Date.now() / 1000 - 60);
+});
+
+test.each([
+  ["is older than a challenge demands", 3_600, /too much time has elapsed/],
+  ["does not say how old it is", undefined, /"auth_time"/],
+])("refuses an ID token whose sign-in %s", async (_, age, message) => {
+  const { server, oauth } = scripted({ scope: "openid" });
+  const { pending } = await oauth.authorizationUrl({ stepUp: { maxAge: 300 } });
+  const now = Math.floor(Date.now() / 1_000);
+  const claims = {
+    iss: pending.issuer,
+    aud: "web",
+    sub: "alice",
+    nonce: pending.nonce,
+    iat: now,
+    exp: now + 60,
+  };
+  const id_token = unsigned({ ...claims, ...(age && { auth_time: now - age }) });
+  server.next("token", { json: { access_token: "a0", token_type: "Bearer", id_token } });
+
+  const refused = oauth.exchange(`?code=c0&state=${pending.state}`, pending);
+
+  await expect(refused).rejects.toMatchObject({
+    code: "ERR_TOKEN_RESPONSE_INVALID",
+    cause: { message: expect.stringMatching(message) },
+  });
+});
+
+// It comes straight from the token endpoint: its claims are checked, not its signature.
+function unsigned(claims: object): string {
+  return [{ alg: "RS256" }, claims, {}]
+    .map((part) => Buffer.from(JSON.stringify(part)).toString("base64url"))
+    .join(".");
+}
