@@ -1,5 +1,6 @@
 import type { SessionRecord, SessionStore } from "@freshtoken/core";
 import type { StoreSubject } from "../src/contract/index.ts";
+import { settled } from "../src/index.ts";
 
 /** Where the views of one record meet. */
 export interface Ground {
@@ -29,10 +30,9 @@ export const right: View = (ground) => {
   const store: SessionStore = {
     load: async () => recordIn(ground),
     async save(record, expected) {
-      if (expected !== undefined && !isSame(recordIn(ground), expected)) return false;
-      ground.text = JSON.stringify(record);
-      tell(ground, store);
-      return true;
+      const isWritten = write(ground, record, expected);
+      if (isWritten) tell(ground, store);
+      return isWritten;
     },
     async exclusive(task, { signal }) {
       const { turn: before } = ground;
@@ -57,6 +57,60 @@ export const right: View = (ground) => {
   };
   return store;
 };
+
+/** Does the same, now sooner and now later, and tells twice when it has long been done. */
+export const late: View = (ground) => {
+  const { load, save, exclusive, subscribe } = right(ground) as Required<SessionStore>;
+  let calls = 0;
+  async function pause(): Promise<void> {
+    for (let rounds = (calls++ * 7) % 5; rounds > 0; rounds--) await settled();
+  }
+  const store: SessionStore = {
+    async load() {
+      await pause();
+      const record = await load();
+      await pause();
+      return record;
+    },
+    async save(record, ...expected) {
+      await pause();
+      const isWritten = await save(record, ...expected);
+      await pause();
+      return isWritten;
+    },
+    async exclusive(task, options) {
+      await pause();
+      return exclusive(task, options).finally(pause) as ReturnType<typeof task>;
+    },
+    subscribe(changed) {
+      let isUndone = false;
+      const undo = subscribe(async () => {
+        for (let times = 0; times < 2; times++) {
+          await pause();
+          try {
+            if (!isUndone) changed();
+          } catch {}
+        }
+      });
+      return () => {
+        isUndone = true;
+        undo();
+      };
+    },
+  };
+  return store;
+};
+
+/** Writes, where nothing else is expected, and says whether it did. Tells nobody. */
+export function write(
+  ground: Ground,
+  record: SessionRecord | null,
+  expected?: SessionRecord | null,
+): boolean {
+  if (expected !== undefined && !isSame(recordIn(ground), expected)) return false;
+  ground.text = JSON.stringify(record);
+  return true;
+}
 
 export function recordIn({ text }: Ground): SessionRecord | null {
   return JSON.parse(text);

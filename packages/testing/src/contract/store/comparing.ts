@@ -22,6 +22,11 @@ const mismatches: readonly [what: string, held: Held, expected: Held][] = [
   ["over nothing, where a record is expected", null, f0],
   ["over a later generation than is expected", f1, f0],
   ["over an earlier generation than is expected", f0, f1],
+  [
+    "over a generation that differs in its last digit alone",
+    recordOf("f", 2 ** 52 - 1),
+    recordOf("f", 2 ** 52 - 2),
+  ],
   ["over another sign-in than is expected, though of the same generation", g0, f0],
   ["over another sign-in than is expected, though its tokens are the same", sameTokens, f0],
   [
@@ -91,6 +96,7 @@ const races = racers.flatMap(([who, count, needs]) =>
       async run({ views }) {
         const stores = (await views(Math.max(count, 2))).slice(0, count);
         await stores[0]?.save(held);
+        for (const store of stores) assert.deepEqual(await store.load(), held);
         const racing = Array.from({ length: 20 }, (_, index) => recordOf(`racer-${index}`, 0));
 
         const outcomes = await Promise.all(

@@ -5,7 +5,7 @@ import type { StoreCase } from "./case.ts";
 import { comparing } from "./comparing.ts";
 import { hints } from "./hints.ts";
 import { keeping } from "./keeping.ts";
-import { createPlace } from "./place.ts";
+import { createPlace, type Place } from "./place.ts";
 import type { StoreSubject } from "./subject.ts";
 import { together } from "./together.ts";
 import { turns } from "./turns.ts";
@@ -38,16 +38,26 @@ async function runCase(
   subject: StoreSubject,
   signal: AbortSignal,
 ): Promise<void> {
+  const beginning = (async () => subject.begin())();
+  let place: Place | undefined;
+
+  async function running(): Promise<void> {
+    const stage = await beginning;
+    signal.throwIfAborted();
+    place = createPlace(stage, needs);
+    await run(place);
+    await place.leave();
+  }
+
+  async function close(): Promise<void> {
+    place?.abandon();
+    const stage = await beginning;
+    await stage.close?.();
+  }
+
   try {
-    const stage = await until(subject.begin(), signal);
-    const place = createPlace(stage, needs);
-    try {
-      const ran = run(place).then(() => place.leave());
-      await until(ran, signal);
-    } finally {
-      place.abandon();
-      await stage.close?.();
-    }
+    // A place that is late is closed when it comes, and not waited for.
+    await until(running(), signal).finally(() => (place ? close() : void close().catch(() => {})));
   } catch (error) {
     throw brokenPromise(title, error);
   }

@@ -27,6 +27,21 @@ function listen(store: SessionStore, also: () => void = () => {}): Listener {
   };
 }
 
+/** Loads at each hint, until that shows what is looked for. Who is told too early, and never again, looks for ever. */
+function lookOut(
+  store: SessionStore,
+  isFound: (record: SessionRecord | null) => boolean,
+): { readonly found: Promise<void>; undo(): void } {
+  let resolveFound = () => {};
+  const found = new Promise<void>((resolve) => {
+    resolveFound = resolve;
+  });
+  const { undo } = listen(store, async () => {
+    if (isFound(await store.load())) resolveFound();
+  });
+  return { found, undo };
+}
+
 /** Saves in one context, and waits until the listener in another is told. */
 async function told(
   listener: Listener,
@@ -65,19 +80,12 @@ export const hints: readonly StoreCase[] = [
       const [one, two] = await views(2);
       await one.save(f0);
       assert.deepEqual(await two.load(), f0);
-      let found = () => {};
-      const seen = new Promise<void>((resolve) => {
-        found = resolve;
-      });
-      const listener = listen(two, async () => {
-        if ((await two.load())?.family === "g") found();
-      });
+      const { found, undo } = lookOut(two, (record) => record?.family === "g");
 
       await one.save(g0, f0);
-      // One who is told before it is there, and not again after, waits for ever.
-      await seen;
+      await found;
 
-      listener.undo();
+      undo();
     },
   },
   {
@@ -85,22 +93,16 @@ export const hints: readonly StoreCase[] = [
     needs: ["subscribe", "share"],
     async run({ views }) {
       const [one, two, three] = await views(3);
-      let last = () => {};
-      const seen = new Promise<void>((resolve) => {
-        last = resolve;
-      });
-      const listener = listen(two, async () => {
-        if ((await two.load())?.generation === 40) last();
-      });
+      const { found, undo } = lookOut(two, (record) => record?.generation === 40);
 
       for (let generation = 1; generation <= 40; generation++) {
         const writer = generation % 2 === 0 ? one : (three ?? one);
         await writer.save(recordOf("f", generation));
       }
       assert.deepEqual(await two.load(), recordOf("f", 40));
-      await seen;
+      await found;
 
-      listener.undo();
+      undo();
     },
   },
   {

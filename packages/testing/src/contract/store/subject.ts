@@ -15,7 +15,10 @@ export interface StoreStage {
    * connection of its own at least, a worker or a process of its own where the store is for those.
    */
   open(): SessionStore | Promise<SessionStore>;
-  /** How many subscriptions are left in this place. Absent: nobody can tell. */
+  /**
+   * How many subscriptions are left in this place; it may wait for those to go that were undone. Absent: nobody can tell,
+   * and those that stay behind are not noticed.
+   */
   listeners?(): number | Promise<number>;
   /** Closes all that was opened, after the case; also after one that was given up in the middle. */
   close?(): void | Promise<void>;

@@ -2,6 +2,7 @@ import type { Session, SessionStore } from "@freshtoken/core";
 import { assert } from "chai";
 import { createGate } from "../../gate.ts";
 import { ledger } from "../../ledger.ts";
+import type { Server } from "../../server.ts";
 import { outcomeOf } from "../case.ts";
 import type { StoreCase } from "./case.ts";
 
@@ -18,19 +19,37 @@ function bare(store: SessionStore): SessionStore {
   return { load: () => store.load(), save: (...saved) => store.save(...saved) };
 }
 
+/** Hears no hint: what is left is that it takes turns, and compares. */
+function unheard(store: SessionStore): SessionStore {
+  const { exclusive } = store as Required<SessionStore>;
+  return { ...bare(store), exclusive: (...entering) => exclusive.call(store, ...entering) as never };
+}
+
 function serves(accessToken: string): (session: Session) => boolean {
   return ({ state }) => state.status === "signedIn" && state.tokens.accessToken === accessToken;
 }
 
 const isSignedOut = ({ state }: Session) => state.status === "signedOut";
 
+interface Overtaking {
+  readonly what: string;
+  readonly stored: string | undefined;
+  act(session: Session, server: Server): Promise<void>;
+}
+
+/** What another session may do while a refresh is under way. */
+const overtakings: readonly Overtaking[] = [
+  { what: "signed out", stored: undefined, act: (session) => session.signOut() },
+  { what: "signed in", stored: "2.a0", act: (session, server) => session.signIn(server.signIn()) },
+];
+
 /** Several sessions share the store, and a server without any grace answers them. */
 export const together: readonly StoreCase[] = [
   {
-    title: "refreshes once at an expiry that all sessions meet at once, and serves every request",
+    title: "refreshes once at an expiry that all sessions meet at once, though none hears of another",
     needs: ["share", "exclusive"],
     async run({ server, peers }) {
-      const all = await peers(COUNT);
+      const all = await peers(COUNT, unheard);
       const gate = server.gate("token");
       server.expire();
 
@@ -46,7 +65,7 @@ export const together: readonly StoreCase[] = [
     title: "refreshes once at each of ten expiries in a row",
     needs: ["share", "exclusive"],
     async run({ server, peers }) {
-      const all = await peers(COUNT);
+      const all = await peers(COUNT, unheard);
 
       for (let expiry = 0; expiry < 10; expiry++) {
         server.expire();
@@ -65,8 +84,7 @@ export const together: readonly StoreCase[] = [
       await one.session.refresh();
       await Promise.all(others.map(({ when }) => when(serves("a1"))));
 
-      const last = others.map(({ events }) => events.at(-1));
-      assert.deepEqual(last, Array(COUNT - 1).fill({ type: "refreshed", by: "another" }));
+      for (const { events } of others) assert.deepInclude(events, { type: "refreshed", by: "another" });
       assert.deepInclude(ledger(server.log), { attempts: 1 });
     },
   },
@@ -79,8 +97,7 @@ export const together: readonly StoreCase[] = [
       await one.session.signOut();
       await Promise.all(others.map(({ when }) => when(isSignedOut)));
 
-      const last = others.map(({ events }) => events.at(-1));
-      assert.deepEqual(last, Array(COUNT - 1).fill({ type: "signedOut", by: "another" }));
+      for (const { events } of others) assert.deepInclude(events, { type: "signedOut", by: "another" });
       assert.deepEqual((await peer()).session.state, { status: "signedOut" });
       assert.isNull(await (await open()).load());
     },
@@ -115,45 +132,30 @@ export const together: readonly StoreCase[] = [
       assert.deepInclude((await store.load())?.tokens, { accessToken });
     },
   },
-  {
-    title: "stores nothing of a refresh during which another session has signed out",
-    needs: ["share", "compare"],
-    async run({ server, open, peers }) {
-      const [one, two] = await peers(2, bare);
-      const gate = server.gate("token", "answer");
+  ...overtakings.map(
+    ({ what, act, stored }): StoreCase => ({
+      title: `stores nothing of a refresh during which another session has ${what}, and follows that`,
+      needs: ["share", "compare"],
+      async run({ server, open, peers }) {
+        const [one, two] = await peers(2, bare);
+        const gate = server.gate("token", "answer");
 
-      const refreshed = codeOf(two.session.refresh());
-      await gate.reached(1);
-      await one.session.signOut();
-      gate.open();
+        const refreshed = codeOf(two.session.refresh());
+        await gate.reached(1);
+        await act(one.session, server);
+        gate.open();
 
-      assert.equal(await refreshed, "ERR_SIGNED_OUT");
-      assert.deepEqual(two.session.state, { status: "signedOut" });
-      assert.isNull(await (await open()).load());
-    },
-  },
-  {
-    title: "stores nothing of a refresh during which another session has signed in, and follows that one",
-    needs: ["share", "compare"],
-    async run({ server, open, peers }) {
-      const [one, two] = await peers(2, bare);
-      const gate = server.gate("token", "answer");
-
-      const refreshed = codeOf(two.session.refresh());
-      await gate.reached(1);
-      await one.session.signIn(server.signIn());
-      gate.open();
-
-      assert.equal(await refreshed, "ERR_SIGNED_OUT");
-      assert.isTrue(serves("2.a0")(two.session));
-      assert.deepInclude((await (await open()).load())?.tokens, { accessToken: "2.a0" });
-    },
-  },
+        assert.equal(await refreshed, "ERR_SIGNED_OUT");
+        assert.deepEqual(two.session.state, one.session.state);
+        assert.equal((await (await open()).load())?.tokens.accessToken, stored);
+      },
+    }),
+  ),
   {
     title: "asks once whether a refresh token is rejected, and ends all sessions",
     needs: ["share", "exclusive"],
     async run({ server, open, peers }) {
-      const all = await peers(COUNT);
+      const all = await peers(COUNT, unheard);
       const gate = server.gate("token");
       server.withdraw();
 

@@ -4,6 +4,7 @@ import { settled } from "../../clock.ts";
 import { createGate, type Gate } from "../../gate.ts";
 import { outcomeOf } from "../case.ts";
 import { recordOf, type StoreCase } from "./case.ts";
+import type { StoreAbility } from "./subject.ts";
 
 const reason = new Error("changed my mind");
 const failure = new Error("the task fails");
@@ -16,6 +17,12 @@ const failures: readonly [how: string, task: () => Promise<never>][] = [
       throw failure;
     },
   ],
+];
+
+/** Where those wait of whom one gives up. */
+const waits: readonly [where: string, contexts: number, needs: readonly StoreAbility[]][] = [
+  ["one context", 1, ["exclusive"]],
+  ["three contexts", 3, ["exclusive", "share"]],
 ];
 
 /** Runs a task in the section. */
@@ -185,29 +192,33 @@ export const turns: readonly StoreCase[] = [
       assert.deepEqual([before, ran], [0, 1]);
     },
   },
-  {
-    title: "gives up waiting at once when the signal aborts, and lets in who waits behind",
-    needs: ["exclusive", "share"],
-    async run({ views }) {
-      const [one, two, three] = await views(3);
-      const gate = await occupy(one);
-      const controller = new AbortController();
-      const ran: string[] = [];
+  ...waits.map(
+    ([where, count, needs]): StoreCase => ({
+      title: `gives up waiting at once when the signal aborts, and lets in who waits behind: ${where}`,
+      needs,
+      async run({ views }) {
+        const stores = await views(3);
+        const [one, two = one, three = one] = stores.slice(0, count) as [SessionStore, ...SessionStore[]];
+        const gate = await occupy(one);
+        const controller = new AbortController();
+        const ran: string[] = [];
 
-      const aborted = enter(two, async () => void ran.push("aborted"), controller.signal);
-      const behind = enter(three ?? one, async () => void ran.push("behind"));
-      await meanwhile(two);
-      controller.abort(reason);
-      // The section is still taken: what does not reject now never does.
-      const outcome = await outcomeOf(aborted);
-      gate.open();
-      await behind;
-      await enter(two, async () => void ran.push("after"));
+        const aborted = enter(two, async () => void ran.push("aborted"), controller.signal);
+        const behind = enter(three, async () => void ran.push("behind"));
+        await meanwhile(two);
+        controller.abort(reason);
+        // The section is still taken: what does not reject now never does.
+        const outcome = await outcomeOf(aborted);
+        const before = [...ran];
+        gate.open();
+        await behind;
+        await enter(two, async () => void ran.push("after"));
 
-      assert.strictEqual(outcome, reason);
-      assert.deepEqual(ran, ["behind", "after"]);
-    },
-  },
+        assert.strictEqual(outcome, reason);
+        assert.deepEqual([before, ran], [[], ["behind", "after"]]);
+      },
+    }),
+  ),
   {
     title:
       "leaves a task alone that has begun when its signal aborts, and lets nobody else in before its end",
@@ -232,21 +243,21 @@ export const turns: readonly StoreCase[] = [
   },
   {
     title: "runs a task or rejects, and never both, where the signal aborts as its turn comes",
-    needs: ["exclusive", "share"],
-    async run({ views }) {
-      const [one, two] = await views(2);
+    needs: ["exclusive"],
+    async run({ open }) {
+      const store = await open();
       for (let depth = 0; depth < 12; depth++) {
-        const gate = await occupy(one);
+        const gate = await occupy(store);
         const controller = new AbortController();
         let ran = 0;
-        const waiting = enter(two, async () => void ran++, controller.signal);
-        await meanwhile(two);
+        const waiting = enter(store, async () => void ran++, controller.signal);
+        await meanwhile(store);
         gate.open();
         for (let microtask = 0; microtask < depth; microtask++) await Promise.resolve();
         controller.abort(reason);
 
         const outcome = await outcomeOf(waiting);
-        await enter(one, async () => {});
+        await enter(store, async () => {});
         assert.strictEqual(outcome, ran === 0 ? reason : undefined);
       }
     },
