@@ -69,7 +69,7 @@ export function createRecord(
   return { load, save };
 }
 
-const CLEARED = "The data of this site was cleared: this page alone keeps the session";
+const CLEARED = "The site's data was cleared: this page alone keeps the session";
 
 function nothing(found: unknown): SessionRecord | null {
   return (found as SessionRecord | undefined) ?? null;

@@ -36,7 +36,7 @@ export function createSection(name: string, longest: number, lease: Enter): Excl
         // A turn may come although it was given up.
         if (over.signal.aborted) return end();
         isRunning = true;
-        timer = setTimeout(() => over.abort(new Error("The exclusive section took too long")), longest);
+        timer = setTimeout(() => over.abort(new Error("The section took too long")), longest);
         over.signal.onabort = end;
         task().then(resolve, reject);
       });

@@ -158,7 +158,9 @@ describe.runIf(isWanted(CHROMIUM))("a page in mid-refresh", () => {
   }
 
   test("waits again for its turn when it is brought back from the back-forward cache, and is in nobody's way there", async () => {
-    const { refreshing, other, gate, site, close } = await midRefresh(browser, "before", { patience: 10_000 });
+    const { refreshing, other, gate, site, close } = await midRefresh(browser, "before", {
+      patience: 10_000,
+    });
     const third = await browser.open(site.page());
     await other.ask("begin", 3);
     await site.server.when((log) => entriesAt(log, "resource").length === 6);

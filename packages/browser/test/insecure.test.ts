@@ -24,16 +24,19 @@ describe.runIf(isWanted(CHROMIUM))("an insecure origin, which has no Web Locks",
     await meetExpiries(browser, { pages: 4, requests: 10, expiries: 5, host: INSECURE });
   });
 
-  test.each(["crash", "close"] as const)("takes the turn of a page that is gone (%s) once its lease is over, within the deadline", async (end) => {
-    const scene = await midRefresh(browser, "before", { host: INSECURE, lease: 400 });
-    await scene.refreshing[end]();
-    await scene.abandoned();
-    scene.gate.open();
+  test.each(["crash", "close"] as const)(
+    "takes the turn of a page that is gone (%s) once its lease is over, within the deadline",
+    async (end) => {
+      const scene = await midRefresh(browser, "before", { host: INSECURE, lease: 400 });
+      await scene.refreshing[end]();
+      await scene.abandoned();
+      scene.gate.open();
 
-    expect(await scene.other.ask("get", 3)).toStrictEqual([200, 200, 200]);
-    expect(scene.site.violations()).toStrictEqual([]);
-    await scene.close();
-  });
+      expect(await scene.other.ask("get", 3)).toStrictEqual([200, 200, 200]);
+      expect(scene.site.violations()).toStrictEqual([]);
+      await scene.close();
+    },
+  );
 
   test("keeps its turn for as long as it refreshes, however short the lease", async () => {
     const { refreshing, other, gate, site, close } = await midRefresh(browser, "after", {

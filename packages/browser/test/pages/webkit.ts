@@ -1,5 +1,6 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
+import { globSync } from "node:fs";
 import { type AddressInfo, createServer } from "node:net";
 import { createInterface } from "node:readline";
 import type { Readable } from "node:stream";
@@ -8,7 +9,7 @@ import type { Browser } from "./browser.ts";
 import { callerOf, openerOf } from "./webdriver.ts";
 
 export const WEBKIT = "/usr/bin/WebKitWebDriver";
-const MINI_BROWSER = "/usr/lib/x86_64-linux-gnu/webkit2gtk-4.1/MiniBrowser";
+const [MINI_BROWSER] = globSync("/usr/lib/*/webkit2gtk-4.1/MiniBrowser");
 
 /** Starts WebKitGTK on a display of its own, and drives it by plain WebDriver. */
 export async function launchWebKit(): Promise<Browser> {
