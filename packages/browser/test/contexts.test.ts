@@ -31,7 +31,7 @@ function ask<R>(page: Page, kind: keyof typeof kinds, name: string, ...args: rea
   })()`);
 }
 
-describe.runIf(isWanted(CHROMIUM))("who shares a session", () => {
+describe.runIf(isWanted(CHROMIUM))("who shares a session", { timeout: 20_000 }, () => {
   let browser: Browser<ChromiumPage>;
 
   beforeAll(async () => {
@@ -49,10 +49,7 @@ describe.runIf(isWanted(CHROMIUM))("who shares a session", () => {
     return {
       page,
       other,
-      async unheard() {
-        await other.ask("signIn", site.server.signIn());
-        expect(await page.ask("state")).toBe("signedIn a0");
-      },
+      unheard: () => other.ask("signIn", site.server.signIn()),
       close: () => Promise.all([page.close(), other.close(), site.close()]),
     };
   }

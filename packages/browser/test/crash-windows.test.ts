@@ -30,7 +30,7 @@ const deaths: readonly [how: string, fault: Fault][] = [
   ["is reloaded", ({ refreshing }) => refreshing.reload()],
 ];
 
-describe.runIf(isWanted(CHROMIUM))("a page in mid-refresh", () => {
+describe.runIf(isWanted(CHROMIUM))("a page in mid-refresh", { timeout: 20_000 }, () => {
   let browser: Browser<ChromiumPage>;
 
   beforeAll(async () => {
@@ -156,6 +156,31 @@ describe.runIf(isWanted(CHROMIUM))("a page in mid-refresh", () => {
       await close();
     });
   }
+
+  test("ends where another page has signed out and nobody has heard of it", async () => {
+    const { refreshing, other, gate, site, close } = await midRefresh(browser, "after");
+    await other.evaluate("(() => { BroadcastChannel.prototype.postMessage = () => {}; })()");
+    await other.ask("signOut");
+    gate.open();
+
+    expect(await refreshing.ask("ended")).toStrictEqual(Array(3).fill("SignedOutError"));
+    expect(await refreshing.ask("events")).not.toContain("storeFailed Error");
+    expect(site.violations()).toStrictEqual([]);
+    await close();
+  });
+
+  test("gives its turn up after the longest section: a page that hangs is in nobody's way", async () => {
+    const server = { grace: { within: 10_000 } };
+    const { refreshing, other, gate, close } = await midRefresh(browser, "after", { server, longestSection: 300 });
+    await other.ask("begin", 3);
+    await gate.reached(2);
+    gate.open();
+
+    expect(await other.ask("ended")).toStrictEqual([200, 200, 200]);
+    expect(await refreshing.ask("ended")).toStrictEqual([200, 200, 200]);
+    expect(await refreshing.ask("state")).toBe(await other.ask("state"));
+    await close();
+  });
 
   test("waits again for its turn when it is brought back from the back-forward cache, and is in nobody's way there", async () => {
     const { refreshing, other, gate, site, close } = await midRefresh(browser, "before", {

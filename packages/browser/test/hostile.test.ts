@@ -9,7 +9,7 @@ import { isWanted } from "./pages/wanted.ts";
 
 const shared = JSON.stringify(`freshtoken-${hash("main")}`);
 
-describe.runIf(isWanted(CHROMIUM))("other scripts of the origin", () => {
+describe.runIf(isWanted(CHROMIUM))("other scripts of the origin", { timeout: 20_000 }, () => {
   let browser: Browser<ChromiumPage>;
 
   beforeAll(async () => {

@@ -26,6 +26,19 @@ function put(page: Page, value: unknown): Promise<void> {
   })`);
 }
 
+/** Lets so many openings of the database fail, as they do where a process of the browser has ended. */
+function breakDatabase(times: string): string {
+  return `(() => {
+    const { open } = IDBFactory.prototype;
+    let left = ${times};
+    IDBFactory.prototype.open = function (...args) {
+      if (left-- > 0) throw new DOMException("the connection was lost", "UnknownError");
+      return open.apply(this, args);
+    };
+    globalThis.mend = () => { left = 0; };
+  })()`;
+}
+
 /** Signs in, meets two expiries, and tells what came of it. */
 async function lives(page: Page, { server }: Site): Promise<unknown[]> {
   const answers: unknown[] = [await page.ask("state")];
@@ -37,7 +50,7 @@ async function lives(page: Page, { server }: Site): Promise<unknown[]> {
   return [...answers, await page.ask("state")];
 }
 
-describe.runIf(isWanted(CHROMIUM))("the storage of Chromium", () => {
+describe.runIf(isWanted(CHROMIUM))("the storage of Chromium", { timeout: 20_000 }, () => {
   let browser: Browser<ChromiumPage>;
 
   beforeAll(async () => {
@@ -55,11 +68,50 @@ describe.runIf(isWanted(CHROMIUM))("the storage of Chromium", () => {
     await put(plain, record);
     const page = await browser.open(site.page());
 
-    expect(await page.ask("events")).toContain("storeFailed TypeError");
+    await page.ask("told", "storeFailed TypeError");
     expect(await lives(page, site)).toStrictEqual(["signedOut", 200, 200, 200, 200, "signedIn a2"]);
     await page.reload();
     expect(await page.ask("state")).toBe("signedIn a2");
     await Promise.all([plain.close(), page.close(), site.close()]);
+  });
+
+  test("stores the first tokens of a page over a record without tokens", async () => {
+    const site = await openSite();
+    const plain = await browser.open(site.plain);
+    await put(plain, { family: "f", generation: 0 });
+    const page = await browser.open(site.page({ tokens: site.server.signIn() }));
+
+    await page.ask("becomes", "signedIn a0");
+    await page.visit(site.page());
+    expect(await page.ask("state")).toBe("signedIn a0");
+    await Promise.all([plain.close(), page.close(), site.close()]);
+  });
+
+  test("stays signed in where the database cannot be opened for a while, and says so", async () => {
+    const site = await openSite();
+    const page = await browser.open(site.page({ refreshTimeout: 1_000 }));
+    await page.ask("signIn", site.server.signIn());
+    await page.evaluate(breakDatabase("Infinity"));
+
+    await page.evaluate(`dispatchEvent(new Event("online"))`);
+    await page.ask("told", "storeFailed UnknownError");
+    expect(await page.ask("state")).toBe("signedIn a0");
+    await page.evaluate("mend()");
+    site.server.expire();
+    expect(await page.ask("get", 2)).toStrictEqual([200, 200]);
+    await Promise.all([page.close(), site.close()]);
+  });
+
+  test("opens the database once more where that failed, and says nothing", async () => {
+    const site = await openSite();
+    const page = await browser.open(site.page());
+    await page.ask("signIn", site.server.signIn());
+    await page.evaluate(breakDatabase("1"));
+    site.server.expire();
+
+    expect(await page.ask("get", 2)).toStrictEqual([200, 200]);
+    expect(await failures(page)).toStrictEqual([]);
+    await Promise.all([page.close(), site.close()]);
   });
 
   test("keeps the session in memory where a newer version has the database, and says so once", async () => {
@@ -119,12 +171,17 @@ describe.runIf(isWanted(CHROMIUM))("the storage of Chromium", () => {
       expect(await page.ask("get", 2)).toStrictEqual([200, 200]);
     }
     expect(await failures(page)).toStrictEqual(["storeFailed QuotaExceededError"]);
+    const other = await browser.open(site.page());
+    expect(await other.ask("state")).toBe("signedIn a0");
     await page.evaluate("makeRoom()");
+    await page.evaluate(`dispatchEvent(new Event("online"))`);
+
+    await other.ask("becomes", "signedIn a2");
     site.server.expire();
     expect(await page.ask("get", 2)).toStrictEqual([200, 200]);
     await page.reload();
-
     expect(await page.ask("state")).toBe("signedIn a3");
+    await other.close();
     expect(site.violations()).toStrictEqual([]);
     await Promise.all([page.close(), site.close()]);
   });

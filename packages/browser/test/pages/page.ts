@@ -6,9 +6,9 @@ import { type BrowserStoreOptions, browserStore } from "../../src/index.ts";
 /** How a page makes its session: the query of its address, as JSON. */
 export interface PageOptions
   extends Partial<BrowserStoreOptions>,
-    Pick<SessionOptions, "refreshTimeout" | "refreshAttempts" | "restore"> {
-  /** Takes the lock API away, as an insecure origin does. */
-  readonly lockless?: boolean;
+    Pick<SessionOptions, "refreshTimeout" | "tokens"> {
+  /** What the browser has in place of locks. @default locks */
+  readonly locks?: keyof typeof instead;
 }
 
 /** What a test may ask of a page. */
@@ -32,14 +32,16 @@ export interface Tab {
   returns(): number;
 }
 
-const {
-  lockless,
-  name = "main",
-  lease,
-  longestSection,
-  ...options
-}: PageOptions = JSON.parse(decodeURIComponent(location.search.slice(1)) || "{}");
-if (lockless) Object.defineProperty(navigator, "locks", { value: undefined });
+// What was seen where there should be locks: nothing on an origin that is not secure, the others in the field.
+const instead = {
+  none: undefined,
+  null: { request: async (_: string, _options: unknown, task: (lock: null) => unknown) => task(null) },
+  denied: { request: async () => Promise.reject(new DOMException("no locks here", "SecurityError")) },
+};
+
+const query = decodeURIComponent(location.search.slice(1)) || "{}";
+const { locks, name = "main", lease, longestSection, ...options }: PageOptions = JSON.parse(query);
+if (locks) Object.defineProperty(navigator, "locks", { value: instead[locks] });
 
 // A document is one client of the server, for as long as it lives.
 const by = Math.random().toString(36).slice(2);
