@@ -24,7 +24,7 @@ export interface BrowserStoreOptions {
  * Keeps a session in the browser, for all pages and workers of an origin: in IndexedDB, with one refresh among them.
  * Where the browser stores nothing, each page keeps its own in memory, and the session says `storeFailed` once.
  *
- * @throws TypeError that names the option that is wrong
+ * @throws TypeError that names the options, where one is wrong
  * @example
  * import { browserStore } from "@freshtoken/browser";
  * import { createSession } from "@freshtoken/core";
@@ -36,9 +36,8 @@ export function browserStore({
   longestSection = 60_000,
   lease = 5_000,
 }: BrowserStoreOptions): Required<SessionStore> {
-  if (typeof name !== "string" || !name) throw new TypeError("`name` is a string that is not empty");
-  for (const [option, ms] of Object.entries({ longestSection, lease }))
-    if (!(Number(ms) > 0)) throw new TypeError(`\`${option}\` is a number of ms, more than 0`);
+  if (typeof name !== "string" || !name || !(longestSection > 0) || !(lease > 0))
+    throw new TypeError("browserStore takes a `name`, and a `longestSection` and a `lease` of more than 0 ms");
   const shared = `freshtoken-${hash(name)}`;
   const database = createDatabase();
   const { tell, subscribe } = createHint(shared);

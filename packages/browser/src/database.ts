@@ -1,3 +1,5 @@
+import { listen, shown } from "./page.ts";
+
 /** What a transaction does with the value that it found, and may yet write. */
 type Work<R> = (found: unknown, values: IDBObjectStore) => R;
 
@@ -12,42 +14,53 @@ export interface Database {
 // Each transaction has a connection of its own, so that none is open when the page is left, the data cleared or
 // the database upgraded.
 export function createDatabase(): Database {
-  let isThere = false;
-
   async function once<R>(key: IDBValidKey, mode: IDBTransactionMode, work: Work<R>): Promise<R> {
-    const database = await open();
-    isThere = true;
+    const over = new AbortController();
+    let transaction: IDBTransaction | undefined;
+    let left: Promise<unknown> | undefined;
+    // Frozen with its page a reader would keep writers waiting, and the browser would drop the page for that.
+    function leave(): void {
+      left = shown();
+      transaction?.abort();
+    }
+
+    if (mode === "readonly") listen(globalThis, "pagehide", leave, over);
+    const connection = await open();
+    database.isThere = true;
     try {
+      await left;
       return await new Promise<R>((resolve, reject) => {
         // Strict: a refresh token that the server has rotated away is worth nothing after a power cut.
-        const transaction = database.transaction(VALUES, mode, { durability: "strict" });
-        const values = transaction.objectStore(VALUES);
+        const begun = connection.transaction(VALUES, mode, { durability: "strict" });
+        transaction = begun;
+        const values = begun.objectStore(VALUES);
         const reading = values.get(key);
-        let done: () => void;
+        let result: R;
         reading.onsuccess = () => {
           try {
-            const result = work(reading.result, values);
-            done = () => resolve(result);
+            result = work(reading.result, values);
           } catch (error) {
             reject(error);
-            transaction.abort();
+            begun.abort();
           }
         };
-        transaction.oncomplete = () => done();
-        transaction.onabort = () => reject(transaction.error);
+        begun.oncomplete = () => resolve(result);
+        begun.onabort = () => reject(begun.error);
       });
     } finally {
-      database.close();
+      await left;
+      over.abort();
+      connection.close();
     }
   }
 
-  return {
+  const database = {
+    isThere: false,
     // Once more, since browsers drop connections: when data is cleared, when a process of theirs ends.
-    transact: (...call) => once(...call).catch(() => once(...call)),
-    get isThere() {
-      return isThere;
-    },
+    transact: <R>(...call: [IDBValidKey, IDBTransactionMode, Work<R>]) =>
+      once(...call).catch(() => once(...call)),
   };
+  return database;
 }
 
 const VALUES = "sessions";

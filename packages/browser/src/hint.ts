@@ -31,9 +31,9 @@ export function createHint(name: string): Hint {
         channel = undefined;
       }
 
-      function look({ type }: Event): void {
-        // A page that is hidden may be about to be left.
-        if (type === "visibilitychange" && document.hidden) return;
+      // A page that is hidden may be about to be left. It looks when it is visible again.
+      function look(): void {
+        if (globalThis.document?.hidden) return;
         enter();
         hear();
       }
@@ -46,7 +46,7 @@ export function createHint(name: string): Hint {
 
       enter();
       listen(globalThis, "pagehide", leave, over);
-      for (const type of ["pageshow", "visibilitychange", "resume", "online"])
+      for (const type of ["pageshow", "visibilitychange", "online"])
         listen(globalThis, type, look, over);
       return () => {
         over.abort();

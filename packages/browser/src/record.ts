@@ -4,7 +4,7 @@ import type { Database } from "./database.ts";
 /** A write, and what the database must hold for it. Undefined: whatever it holds. */
 interface Write {
   readonly record: SessionRecord | null;
-  readonly expected: SessionRecord | null | undefined;
+  expected: SessionRecord | null | undefined;
 }
 
 /**
@@ -34,11 +34,9 @@ export function createRecord(
     const before = kept;
     if (before && expected !== undefined && !isSame(before.record, expected)) return false;
     // What follows on what is kept, goes where that was to go.
-    let wanted = { record, expected: before && expected !== undefined ? before.expected : expected };
+    const wanted = { record, expected: before && expected !== undefined ? before.expected : expected };
     try {
-      return await write(wanted, (found) => {
-        wanted = { record, expected: found };
-      });
+      return await write(wanted);
     } catch (error) {
       kept = wanted;
       // Said once: from here on it is memory that stores.
@@ -47,17 +45,16 @@ export function createRecord(
     }
   }
 
-  async function write(
-    { record, expected }: Write,
-    saw?: (found: SessionRecord | null) => void,
-  ): Promise<boolean> {
+  async function write(wanted: Write): Promise<boolean> {
     const before = kept;
+    const { record } = wanted;
     const isTaken = await database.transact(key, "readwrite", (found, values) => {
+      // Whatever it held: tried again later, it must not have become another's since.
+      if (wanted.expected === undefined) wanted.expected = nothing(found);
       // A sign-out leaves a null. Where there is nothing at all, the user or the browser has cleared it: what a
       // server has just issued serves this page, and is not written again.
-      if (found === undefined && expected && record) throw new Error(CLEARED);
-      if (expected === undefined) saw?.(nothing(found));
-      else if (!isSame(found, expected)) return false;
+      else if (found === undefined && wanted.expected && record) throw new Error(CLEARED);
+      else if (!isSame(found, wanted.expected)) return false;
       values.put(record, key);
       return true;
     });

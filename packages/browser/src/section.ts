@@ -1,6 +1,6 @@
 import type { SessionStore } from "@freshtoken/core";
 import type { Enter } from "./lease.ts";
-import { listen } from "./page.ts";
+import { listen, shown } from "./page.ts";
 
 type Exclusive = NonNullable<SessionStore["exclusive"]>;
 
@@ -16,7 +16,6 @@ export function createSection(name: string, longest: number, lease: Enter): Excl
   ): Promise<R> {
     if (signal.aborted) throw signal.reason;
     const over = new AbortController();
-    const settled = new AbortController();
     let isLeft = false;
     let isRunning = false;
     let timer: unknown;
@@ -25,34 +24,38 @@ export function createSection(name: string, longest: number, lease: Enter): Excl
       if (!isRunning) over.abort(signal.reason);
     }
 
+    function end(): void {
+      over.abort(new Error("The section ended before its task"));
+    }
+
     function leave(): void {
       isLeft = true;
-      over.abort(new Error("The page was left"));
+      end();
     }
 
     function inside(): Promise<R> {
       return new Promise((resolve, reject) => {
-        const end = () => reject(over.signal.reason);
+        const ended = () => reject(over.signal.reason);
         // A turn may come although it was given up.
-        if (over.signal.aborted) return end();
+        if (over.signal.aborted) return ended();
         isRunning = true;
-        timer = setTimeout(() => over.abort(new Error("The section took too long")), longest);
-        over.signal.onabort = end;
+        timer = setTimeout(end, longest);
+        over.signal.onabort = ended;
         task().then(resolve, reject);
       });
     }
 
-    listen(signal, "abort", giveUp, settled);
-    listen(globalThis, "pagehide", leave, settled);
+    listen(signal, "abort", giveUp, over);
+    listen(globalThis, "pagehide", leave, over);
     try {
       return await enter(inside, over.signal);
     } catch (error) {
       if (!isLeft || isRunning) throw error;
     } finally {
       clearTimeout(timer as number);
-      settled.abort();
+      over.abort();
     }
-    await new Promise((shown) => addEventListener("pageshow", shown, { once: true }));
+    await shown();
     return exclusive(task, { signal });
   };
 

@@ -103,6 +103,7 @@ describe.runIf(isWanted(CHROMIUM))("who shares a session", { timeout: 20_000 }, 
 
     await other.ask("signIn", site.server.signIn());
     await page.back();
+    await page.show();
 
     expect(await page.ask("returns")).toBe(1);
     await page.ask("becomes", "signedIn 2.a0");
@@ -111,8 +112,9 @@ describe.runIf(isWanted(CHROMIUM))("who shares a session", { timeout: 20_000 }, 
     await Promise.all([page.close(), other.close(), site.close()]);
   });
 
-  test.each(["pageshow", "resume", "online"])("looks at the store on %s", async (type) => {
+  test.each(["pageshow", "online"])("looks at the store on %s", async (type) => {
     const { page, unheard, close } = await unheardPages();
+    await page.show();
     await unheard();
     await page.evaluate(`document.dispatchEvent(new Event("${type}"))`);
 

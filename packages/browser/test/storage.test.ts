@@ -173,6 +173,7 @@ describe.runIf(isWanted(CHROMIUM))("the storage of Chromium", { timeout: 20_000 
     expect(await failures(page)).toStrictEqual(["storeFailed QuotaExceededError"]);
     const other = await browser.open(site.page());
     expect(await other.ask("state")).toBe("signedIn a0");
+    await page.show();
     await page.evaluate("makeRoom()");
     await page.evaluate(`dispatchEvent(new Event("online"))`);
 
