@@ -75,11 +75,20 @@ async function measure({ code, external = [] }) {
     treeShaking: true,
     write: false,
   });
-  // What is imported only when it is needed, is a file of its own.
-  const first = Object.values(metafile.outputs).findIndex(({ entryPoint }) => entryPoint === "<stdin>");
-  const { contents } = outputFiles[first];
+  // What is imported only when it is needed, is a file of its own, and not counted.
+  const contents = Buffer.concat(needed(metafile).map((index) => outputFiles[index].contents));
   const brotli = brotliCompressSync(contents, { params: { [constants.BROTLI_PARAM_QUALITY]: 11 } });
   return { minified: contents.length, gzip: gzipSync(contents, { level: 9 }).length, brotli: brotli.length };
+}
+
+// The places of the entry, and of what it imports at once.
+function needed({ outputs }) {
+  const paths = Object.keys(outputs);
+  const found = new Set(paths.filter((path) => outputs[path].entryPoint === "<stdin>"));
+  for (const path of found)
+    for (const { path: other, kind, external } of outputs[path].imports)
+      if (kind === "import-statement" && !external) found.add(other);
+  return [...found].map((path) => paths.indexOf(path));
 }
 
 const kilobytes = (bytes) => `${(bytes / 1000).toFixed(1)} kB`;

@@ -37,7 +37,9 @@ export function browserStore({
   lease = 5_000,
 }: BrowserStoreOptions): Required<SessionStore> {
   if (typeof name !== "string" || !name || !(longestSection > 0) || !(lease > 0))
-    throw new TypeError("browserStore takes a `name`, and a `longestSection` and a `lease` of more than 0 ms");
+    throw new TypeError(
+      "browserStore takes a `name`, and a `longestSection` and a `lease` of more than 0 ms",
+    );
   const shared = `freshtoken-${hash(name)}`;
   const database = createDatabase();
   const { tell, subscribe } = createHint(shared);

@@ -46,8 +46,7 @@ export function createHint(name: string): Hint {
 
       enter();
       listen(globalThis, "pagehide", leave, over);
-      for (const type of ["pageshow", "visibilitychange", "online"])
-        listen(globalThis, type, look, over);
+      for (const type of ["pageshow", "visibilitychange", "online"]) listen(globalThis, type, look, over);
       return () => {
         over.abort();
         leave();

@@ -171,7 +171,10 @@ describe.runIf(isWanted(CHROMIUM))("a page in mid-refresh", { timeout: 20_000 },
 
   test("gives its turn up after the longest section: a page that hangs is in nobody's way", async () => {
     const server = { grace: { within: 10_000 } };
-    const { refreshing, other, gate, close } = await midRefresh(browser, "after", { server, longestSection: 300 });
+    const { refreshing, other, gate, close } = await midRefresh(browser, "after", {
+      server,
+      longestSection: 300,
+    });
     await other.ask("begin", 3);
     await gate.reached(2);
     gate.open();

@@ -24,18 +24,24 @@ describe.runIf(isWanted(CHROMIUM))("an insecure origin, which has no Web Locks",
     await meetExpiries(browser, { pages: 4, requests: 10, expiries: 5, host: INSECURE });
   });
 
-  test.each(["none", "null", "denied"] as const)("refreshes once where the lock API gives %s", async (locks) => {
-    const site = await openSite();
-    const pages = await Promise.all([browser.open(site.page({ locks })), browser.open(site.page({ locks }))]);
-    await pages[0].ask("signIn", site.server.signIn());
-    await pages[1].ask("becomes", "signedIn a0");
-    site.server.expire();
+  test.each(["none", "null", "denied"] as const)(
+    "refreshes once where the lock API gives %s",
+    async (locks) => {
+      const site = await openSite();
+      const pages = await Promise.all([
+        browser.open(site.page({ locks })),
+        browser.open(site.page({ locks })),
+      ]);
+      await pages[0].ask("signIn", site.server.signIn());
+      await pages[1].ask("becomes", "signedIn a0");
+      site.server.expire();
 
-    const answers = await Promise.all(pages.map((page) => page.ask("get", 5)));
-    expect(answers.flat()).toStrictEqual(Array(10).fill(200));
-    expect(ledger(site.server.log)).toMatchObject({ attempts: 1, refreshes: 1 });
-    await Promise.all([...pages.map((page) => page.close()), site.close()]);
-  });
+      const answers = await Promise.all(pages.map((page) => page.ask("get", 5)));
+      expect(answers.flat()).toStrictEqual(Array(10).fill(200));
+      expect(ledger(site.server.log)).toMatchObject({ attempts: 1, refreshes: 1 });
+      await Promise.all([...pages.map((page) => page.close()), site.close()]);
+    },
+  );
 
   test.each(["crash", "close"] as const)(
     "takes the turn of a page that is gone (%s) once its lease is over, within the deadline",
