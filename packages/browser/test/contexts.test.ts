@@ -2,11 +2,11 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { ledger } from "@freshtoken/testing";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { afterAll, beforeAll, expect, test } from "vitest";
 import type { Browser, Page } from "./pages/browser.ts";
 import { CHROMIUM, type ChromiumPage, launchChromium } from "./pages/puppeteer.ts";
 import { openSite } from "./pages/site.ts";
-import { isWanted } from "./pages/wanted.ts";
+import { describeIn } from "./pages/wanted.ts";
 
 // How a page reaches the session of a worker, for each kind.
 const kinds = {
@@ -31,7 +31,7 @@ function ask<R>(page: Page, kind: keyof typeof kinds, name: string, ...args: rea
   })()`);
 }
 
-describe.runIf(isWanted(CHROMIUM))("who shares a session", { timeout: 20_000 }, () => {
+describeIn(CHROMIUM, "who shares a session", () => {
   let browser: Browser<ChromiumPage>;
 
   beforeAll(async () => {
@@ -109,6 +109,23 @@ describe.runIf(isWanted(CHROMIUM))("who shares a session", { timeout: 20_000 }, 
     await page.ask("becomes", "signedIn 2.a0");
     await other.ask("signOut");
     await page.ask("becomes", "signedOut");
+    await Promise.all([page.close(), other.close(), site.close()]);
+  });
+
+  test("comes back from the back-forward cache, though it was reading when it was left", async () => {
+    const site = await openSite();
+    const [page, other] = await Promise.all([browser.open(site.page()), browser.open(site.page())]);
+    await page.ask("signIn", site.server.signIn());
+    await page.show();
+    await page.evaluate("void setInterval(() => dispatchEvent(new Event('online')), 1)");
+
+    // Once in a few times it is left in the middle of a transaction.
+    for (let round = 1; round <= 8; round++) {
+      await page.visit(site.plain);
+      await other.ask("signIn", site.server.signIn());
+      await page.back();
+      expect(await page.ask("returns")).toBe(round);
+    }
     await Promise.all([page.close(), other.close(), site.close()]);
   });
 

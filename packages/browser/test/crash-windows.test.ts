@@ -1,9 +1,9 @@
 import { entriesAt } from "@freshtoken/testing";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { afterAll, beforeAll, expect, test } from "vitest";
 import type { Browser } from "./pages/browser.ts";
 import { CHROMIUM, type ChromiumPage, launchChromium } from "./pages/puppeteer.ts";
 import { type Moment, midRefresh, type Scene } from "./pages/scene.ts";
-import { isWanted } from "./pages/wanted.ts";
+import { describeIn } from "./pages/wanted.ts";
 
 // What a page can come to while it refreshes, before or after the server has rotated the refresh token:
 //
@@ -30,7 +30,7 @@ const deaths: readonly [how: string, fault: Fault][] = [
   ["is reloaded", ({ refreshing }) => refreshing.reload()],
 ];
 
-describe.runIf(isWanted(CHROMIUM))("a page in mid-refresh", { timeout: 20_000 }, () => {
+describeIn(CHROMIUM, "a page in mid-refresh", () => {
   let browser: Browser<ChromiumPage>;
 
   beforeAll(async () => {

@@ -1,15 +1,15 @@
 import { ledger } from "@freshtoken/testing";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { afterAll, beforeAll, expect, test } from "vitest";
 import { hash } from "../src/hash.ts";
 import type { Browser } from "./pages/browser.ts";
 import { CHROMIUM, type ChromiumPage, launchChromium } from "./pages/puppeteer.ts";
 import { midRefresh } from "./pages/scene.ts";
 import { openSite } from "./pages/site.ts";
-import { isWanted } from "./pages/wanted.ts";
+import { describeIn } from "./pages/wanted.ts";
 
 const shared = JSON.stringify(`freshtoken-${hash("main")}`);
 
-describe.runIf(isWanted(CHROMIUM))("other scripts of the origin", { timeout: 20_000 }, () => {
+describeIn(CHROMIUM, "other scripts of the origin", () => {
   let browser: Browser<ChromiumPage>;
 
   beforeAll(async () => {

@@ -1,13 +1,13 @@
 import { ledger } from "@freshtoken/testing";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { afterAll, beforeAll, expect, test } from "vitest";
 import type { Browser } from "./pages/browser.ts";
 import { meetExpiries } from "./pages/expiries.ts";
 import { CHROMIUM, type ChromiumPage, INSECURE, launchChromium } from "./pages/puppeteer.ts";
 import { midRefresh } from "./pages/scene.ts";
 import { openSite } from "./pages/site.ts";
-import { isWanted } from "./pages/wanted.ts";
+import { describeIn } from "./pages/wanted.ts";
 
-describe.runIf(isWanted(CHROMIUM))("an insecure origin, which has no Web Locks", { timeout: 20_000 }, () => {
+describeIn(CHROMIUM, "an insecure origin, which has no Web Locks", () => {
   let browser: Browser<ChromiumPage>;
 
   beforeAll(async () => {

@@ -117,7 +117,9 @@ test("drops what it took where it was given up meanwhile, and runs nothing", asy
   shelf.before = async () => controller.abort(new Error("given up"));
   const ran = vi.fn(async () => {});
 
-  await expect(createLease("lease", 1_000, shelf.database)(ran, controller.signal)).rejects.toThrow("given up");
+  await expect(createLease("lease", 1_000, shelf.database)(ran, controller.signal)).rejects.toThrow(
+    "given up",
+  );
   await vi.advanceTimersByTimeAsync(0);
   expect([ran.mock.calls, shelf.value]).toStrictEqual([[], undefined]);
 });

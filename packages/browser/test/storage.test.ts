@@ -2,12 +2,12 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { entriesAt, ledger } from "@freshtoken/testing";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { afterAll, beforeAll, expect, test } from "vitest";
 import type { Browser, Page } from "./pages/browser.ts";
 import { CHROMIUM, type ChromiumPage, launchChromium } from "./pages/puppeteer.ts";
 import { type Moment, midRefresh } from "./pages/scene.ts";
 import { openSite, type Site } from "./pages/site.ts";
-import { isWanted } from "./pages/wanted.ts";
+import { describeIn } from "./pages/wanted.ts";
 
 const moments: Moment[] = ["before", "after"];
 const failures = async (page: Page) =>
@@ -50,7 +50,7 @@ async function lives(page: Page, { server }: Site): Promise<unknown[]> {
   return [...answers, await page.ask("state")];
 }
 
-describe.runIf(isWanted(CHROMIUM))("the storage of Chromium", { timeout: 20_000 }, () => {
+describeIn(CHROMIUM, "the storage of Chromium", () => {
   let browser: Browser<ChromiumPage>;
 
   beforeAll(async () => {

@@ -5,13 +5,13 @@ import type { Browser, Page } from "./browser.ts";
 import { meetExpiries } from "./expiries.ts";
 import { type Moment, midRefresh } from "./scene.ts";
 import { openSite, type Site } from "./site.ts";
-import { isWanted } from "./wanted.ts";
+import { describeIn } from "./wanted.ts";
 
 const moments: Moment[] = ["before", "after"];
 
 /** What holds in pages of every browser. */
 export function everywhere(name: string, executable: string, launch: () => Promise<Browser>): void {
-  describe.runIf(isWanted(executable))(`pages of ${name}`, () => {
+  describeIn(executable, `pages of ${name}`, () => {
     let browser: Browser;
 
     beforeAll(async () => {
