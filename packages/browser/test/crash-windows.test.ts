@@ -80,11 +80,12 @@ describeIn(CHROMIUM, "a page in mid-refresh", () => {
     test(`keeps its turn while it is frozen, ${moment} the server has rotated: who waits fails, and nobody is signed out`, async () => {
       const { refreshing, other, gate, site, close } = await midRefresh(browser, moment);
       await refreshing.freeze();
+      // The answer comes, and nobody is there to read it.
+      gate.open();
 
       const failed = Array(3).fill("RefreshFailedError");
       expect(await other.ask("get", 3)).toStrictEqual(failed);
       expect(await other.ask("state")).toBe("signedIn a0");
-      gate.open();
       await refreshing.resume();
       expect(await refreshing.ask("ended")).toStrictEqual([200, 200, 200]);
       await other.ask("becomes", "signedIn a1");
@@ -134,6 +135,9 @@ describeIn(CHROMIUM, "a page in mid-refresh", () => {
       await site.server.when((log) => entriesAt(log, "token").every(({ answered }) => answered));
 
       expect(await refreshing.ask("events")).toContain("signedOut by another");
+      const revoked = moment === "before" ? ["r0"] : ["r0", "r1"];
+      await site.server.when((log) => entriesAt(log, "revoke").length === revoked.length);
+      expect(entriesAt(site.server.log, "revoke").map(({ presented }) => presented)).toStrictEqual(revoked);
       await refreshing.reload();
       expect(await refreshing.ask("state")).toBe("signedOut");
       expect(site.violations()).toStrictEqual([]);

@@ -37,5 +37,6 @@ export async function meetExpiries(
     0,
     count * requests * expiries,
   ]);
-  expect(violations()).toStrictEqual([]);
+  // Hundreds of requests wait for six connections: one that was sent with older tokens may arrive after a newer one.
+  expect(violations(["older"])).toStrictEqual([]);
 }

@@ -1,6 +1,7 @@
 import {
   createServer,
   type HistoryNote,
+  type HistoryRule,
   type RequestEntry,
   type Server,
   type ServerOptions,
@@ -18,8 +19,8 @@ export interface Site {
   page(options?: PageOptions, path?: "page" | "sandbox" | "worker.js"): string;
   /** The address of a page of the same origin that knows of no session. */
   readonly plain: string;
-  /** The rules that the history breaks. */
-  violations(): string[];
+  /** The rules that the history breaks; `except` those that it need not keep. */
+  violations(except?: readonly HistoryRule[]): string[];
   close(): Promise<void>;
 }
 
@@ -69,7 +70,7 @@ export async function openSite(options: ServerOptions = {}, host = "127.0.0.1"):
     origin,
     page: (page = {}, path = "page") => `${origin}/${path}?${encodeURIComponent(JSON.stringify(page))}`,
     plain: `${origin}/plain`,
-    violations: () => violationsIn(server.log, { note }).map(({ rule }) => rule),
+    violations: (except = []) => violationsIn(server.log, { note, except }).map(({ rule }) => rule),
     close,
   };
 }
