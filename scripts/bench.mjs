@@ -1,5 +1,5 @@
 // What a session costs, as ratios within one run: against the bare client, and against itself at another size.
-import { createSession } from "../packages/core/dist/index.js";
+import { createSession, memoryStore, sessionPool } from "../packages/core/dist/index.js";
 import { sessionFetch } from "../packages/fetch/dist/index.js";
 
 const url = "https://api.example.com/me";
@@ -82,3 +82,19 @@ for (const count of sizes) {
     `  ${String(count).padStart(7)} requests ${us.toFixed(2).padStart(7)} µs each  ${Math.round(bytes)} bytes each while held`,
   );
 }
+
+async function idle(count) {
+  const stores = Array.from({ length: count }, () => memoryStore());
+  const pool = sessionPool({
+    options: (id) => ({ refresh: async () => null, store: stores[id] }),
+    max: count,
+  });
+  globalThis.gc();
+  const before = process.memoryUsage().heapUsed;
+  for (let id = 0; id < count; id++)
+    await pool.get(String(id)).signIn({ accessToken: `a${id}`, refreshToken: `r${id}` });
+  globalThis.gc();
+  return (process.memoryUsage().heapUsed - before) / pool.size;
+}
+
+console.log(`Idle in a pool of 100,000, signed in: ${Math.round(await idle(100_000))} bytes each`);

@@ -24,6 +24,7 @@ const documented = {
     "createSession",
     "jwtExpiresAt",
     "memoryStore",
+    "sessionPool",
   ],
   "@freshtoken/fetch": ["sendThrough", "sessionFetch"],
   "@freshtoken/ky": ["sessionHooks"],
@@ -37,6 +38,7 @@ const documented = {
     "createOAuth",
     "stepUpChallenge",
   ],
+  "@freshtoken/oauth/dpop": ["browserKey", "dpop"],
   "@freshtoken/testing": [
     "createClock",
     "createGate",

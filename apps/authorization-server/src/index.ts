@@ -1,4 +1,5 @@
 export type { Ledger, Presentation, Revocation } from "./ledger.ts";
+export type { SeenProof } from "./proofs.ts";
 export {
   type AuthorizationServer,
   type AuthorizationServerOptions,

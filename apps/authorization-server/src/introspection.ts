@@ -1,13 +1,21 @@
 import type { ConfidentialClient } from "./clients.ts";
 
-/** Asks the provider about a token: the account it stands for, or null where it is not active. */
-export type Introspect = (token: string, signal: AbortSignal) => Promise<string | null>;
+/** What an active token stands for. */
+interface Active {
+  readonly account: string;
+  /** The thumbprint of the key that it is bound to. Absent: a Bearer token. */
+  readonly jkt?: string | undefined;
+}
+
+/** Asks the provider about a token; null: it is not active. */
+export type Introspect = (token: string, signal: AbortSignal) => Promise<Active | null>;
 
 interface IntrospectionResponse {
   readonly active: boolean;
   readonly sub?: string;
   readonly client_id?: string;
   readonly token_type?: string;
+  readonly cnf?: { readonly jkt?: string };
 }
 
 /**
@@ -25,11 +33,15 @@ export function createIntrospect(endpoint: string, client: ConfidentialClient): 
       signal,
     });
     if (!response.ok) throw new Error(`The introspection endpoint answered ${response.status}.`);
-    return accountOf((await response.json()) as IntrospectionResponse);
+    return readActive((await response.json()) as IntrospectionResponse);
   };
 }
 
 // A refresh token is active too, but it has no token_type and opens no API. A service's token stands for its client.
-function accountOf({ active, sub, client_id, token_type }: IntrospectionResponse): string | null {
-  return active && token_type === "Bearer" ? (sub ?? client_id ?? null) : null;
+// A token that is bound says so twice.
+function readActive({ active, sub, client_id, token_type, cnf }: IntrospectionResponse): Active | null {
+  const account = sub ?? client_id;
+  const jkt = cnf?.jkt;
+  if (!active || account === undefined || token_type !== (jkt ? "DPoP" : "Bearer")) return null;
+  return { account, jkt };
 }

@@ -33,6 +33,11 @@ export interface Revocation {
   readonly because: "reuse" | "request";
 }
 
+interface Refusal {
+  readonly error?: string;
+  readonly error_detail?: string;
+}
+
 interface Issued {
   readonly number: number;
   readonly owner?: { readonly family: number; readonly account: string };
@@ -68,11 +73,13 @@ export function keepLedger(provider: Provider): Ledger {
     issued.presented = true;
   }
 
-  function refuse({ oidc }: Context, error: { readonly error_detail?: string }): void {
+  function refuse({ oidc }: Context, { error, error_detail }: Refusal): void {
     const token = oidc.params?.refresh_token;
     // What was consumed is in the ledger already, as rotated, even where the answer failed later.
     if (token === undefined || oidc.entities.RotatedRefreshToken !== undefined) return;
-    present(token, error.error_detail === "refresh token already used" ? "reused" : "invalid");
+    // The provider reads the proof first, and does not come to the token where that is refused (RFC 9449 §8).
+    if (error === "use_dpop_nonce" || error === "invalid_dpop_proof") return;
+    present(token, error_detail === "refresh token already used" ? "reused" : "invalid");
   }
 
   provider.on("refresh_token.saved", issue);

@@ -86,7 +86,10 @@ declare module "oidc-provider" {
     on(event: "grant.revoked", listener: (context: Context, grantId: string) => void): void;
     on(
       event: "grant.error" | "server_error",
-      listener: (context: Context, error: Error & { readonly error_detail?: string }) => void,
+      listener: (
+        context: Context,
+        error: Error & { readonly error?: string; readonly error_detail?: string },
+      ) => void,
     ): void;
   }
 

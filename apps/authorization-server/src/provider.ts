@@ -3,6 +3,7 @@ import Provider from "oidc-provider";
 import { findAccount } from "./accounts.ts";
 import { type ConfidentialClient, clientMetadata } from "./clients.ts";
 import { answerInteractions, interactionPrompts, interactionUrl, resourceScope } from "./interaction.ts";
+import type { NoteProof } from "./proofs.ts";
 import { createRecords } from "./records.ts";
 
 const hour = 3600;
@@ -15,6 +16,10 @@ export interface ProviderOptions {
   readonly accessTokenLifetime: number;
   /** Clients besides those of `clients.ts`. */
   readonly clients: readonly Readonly<Record<string, unknown>>[];
+  /** Whether DPoP proofs have to carry a nonce. */
+  readonly dpopNonces: boolean;
+  /** Hears of every DPoP proof at the token endpoint. */
+  readonly note: NoteProof;
 }
 
 /** Creates the OpenID provider, all of it in memory: its keys and records are gone when it is. */
@@ -23,7 +28,18 @@ export function createProvider(options: ProviderOptions): Provider {
   // A request whose client went away in the middle is an error to koa, which would print it.
   provider.silent = true;
   answerInteractions(provider);
+  noteProofs(provider, options.note);
   return provider;
+}
+
+function noteProofs(provider: Provider, note: NoteProof): void {
+  provider.use(async ({ req, res, path }, next) => {
+    const { dpop } = req.headers;
+    if (typeof dpop === "string" && path === provider.pathFor("token")) {
+      res.once("finish", () => note("token", dpop, res.statusCode));
+    }
+    await next();
+  });
 }
 
 // Whatever is left out here the provider fills in with a default, and says so on the console.
@@ -31,6 +47,7 @@ function configuration({
   apiClient,
   accessTokenLifetime,
   clients,
+  dpopNonces,
 }: ProviderOptions): Record<string, unknown> {
   return {
     adapter: () => createRecords(),
@@ -63,6 +80,12 @@ function configuration({
         defaultResource: (_context: unknown, _client: unknown, among: unknown) => among,
         useGrantedResource: () => true,
         getResourceServerInfo: () => ({ scope: resourceScope, accessTokenFormat: "opaque" }),
+      },
+      // A nonce of the provider is good for some minutes.
+      dPoP: {
+        enabled: true,
+        nonceSecret: dpopNonces ? randomBytes(32) : undefined,
+        requireNonce: () => dpopNonces,
       },
       introspection: { enabled: true, allowedPolicy: isClient(apiClient.clientId) },
       revocation: { enabled: true, allowedPolicy: ownsToken },

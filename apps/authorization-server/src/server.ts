@@ -3,7 +3,12 @@ import { clientId, createApiClient, redirectUri } from "./clients.ts";
 import { createIntrospect } from "./introspection.ts";
 import { keepLedger, type Ledger } from "./ledger.ts";
 import { type Listener, listen } from "./listener.ts";
+import { createNonces } from "./nonces.ts";
+import { keepProofs, type SeenProof } from "./proofs.ts";
 import { createProvider, type ProviderOptions } from "./provider.ts";
+
+// So many more a client may be given before it is told to take a newer one.
+const NONCE_LIFETIME = 20;
 
 export interface AuthorizationServerOptions {
   /** The loopback port of the authorization server. @default a free one */
@@ -23,6 +28,13 @@ export interface AuthorizationServerOptions {
    * @default none
    */
   readonly clients?: readonly Readonly<Record<string, unknown>>[];
+  /**
+   * Whether DPoP proofs have to carry a nonce. Those of the provider change every minute and are good for three
+   * to five; the API gives a new one with every answer, good until it has given 20 more.
+   *
+   * @default false
+   */
+  readonly dpopNonces?: boolean;
 }
 
 /** A running authorization server and, on an origin of its own, the API that it guards. */
@@ -34,6 +46,8 @@ export interface AuthorizationServer extends AsyncDisposable {
   readonly redirectUri: string;
   /** What became of the refresh tokens so far; it goes on being written. */
   readonly ledger: Ledger;
+  /** The DPoP proofs that came to the token endpoint and to the API so far; it goes on being written. */
+  readonly proofs: readonly SeenProof[];
   /** Ends every connection and frees both ports. Closing twice is closing once. */
   close(): Promise<void>;
 }
@@ -55,10 +69,12 @@ export async function startAuthorizationServer({
   apiPort = 0,
   accessTokenLifetime = 5,
   clients = [],
+  dpopNonces = false,
 }: AuthorizationServerOptions = {}): Promise<AuthorizationServer> {
   checkLifetime(accessTokenLifetime);
   const [authorization, api] = await listenTwice(port, apiPort);
-  const ledger = connect(authorization, api, { accessTokenLifetime, clients });
+  const { proofs, note } = keepProofs();
+  const ledger = connect(authorization, api, { accessTokenLifetime, clients, dpopNonces, note });
 
   let closing: Promise<unknown> | undefined;
   async function close(): Promise<void> {
@@ -72,6 +88,7 @@ export async function startAuthorizationServer({
     clientId,
     redirectUri,
     ledger,
+    proofs,
     close,
     [Symbol.asyncDispose]: close,
   };
@@ -90,17 +107,16 @@ async function listenTwice(port: number, apiPort: number): Promise<[Listener, Li
 function connect(
   authorization: Listener,
   api: Listener,
-  options: Pick<ProviderOptions, "accessTokenLifetime" | "clients">,
+  options: Omit<ProviderOptions, "issuer" | "apiClient">,
 ): Ledger {
   const issuer = authorization.origin;
   const apiClient = createApiClient();
   const provider = createProvider({ issuer, apiClient, ...options });
   const ledger = keepLedger(provider);
   authorization.server.on("request", provider.callback());
-  api.server.on(
-    "request",
-    createApi(createIntrospect(issuer + provider.pathFor("introspection"), apiClient)),
-  );
+  const introspect = createIntrospect(issuer + provider.pathFor("introspection"), apiClient);
+  const nonces = options.dpopNonces ? createNonces(NONCE_LIFETIME) : undefined;
+  api.server.on("request", createApi(introspect, { nonces, note: options.note }));
   return ledger;
 }
 

@@ -78,7 +78,7 @@ async function moments(path: string): Promise<{ sentAt: number; judgedAt: number
     "request",
     createApi(async () => {
       judgedAt = performance.now();
-      return "alice";
+      return { account: "alice" };
     }),
   );
   const sentAt = performance.now();

@@ -80,6 +80,8 @@ export interface Gate {
   /** Waits until something newer than this may be there. */
   newer(sent: SessionRecord, signal: AbortSignal | null | undefined): Promise<void>;
   replayed(request: RequestLine): void;
+  /** One more request is under way, or one less. */
+  underWay(more: 1 | -1): void;
 }
 
 type Turn = Promise<string | undefined>;
@@ -140,6 +142,7 @@ async function send<R>(gate: Gate, exchange: Exchange<R>): Promise<R> {
   let refused: R | undefined;
   let kept: Promise<R> | undefined;
 
+  gate.underWay(1);
   try {
     for (;;) {
       for (let pending = hold(); pending; pending = hold()) {
@@ -173,6 +176,8 @@ async function send<R>(gate: Gate, exchange: Exchange<R>): Promise<R> {
     if (error instanceof RefreshRejectedError) return explain(await (kept ?? refused), error);
     kept ??= release(refused);
     throw error;
+  } finally {
+    gate.underWay(-1);
   }
 
   function hold(): Turn | undefined {

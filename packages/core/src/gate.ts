@@ -16,6 +16,7 @@ export interface House {
   isClosing(): boolean;
   dispatch(input: Input): void;
   emit(event: SessionEvent): void;
+  underWay(more: 1 | -1): void;
 }
 
 /** The gate of a session, also for those who come without a request. */
@@ -25,7 +26,8 @@ export interface SessionGate extends Gate {
 }
 
 /** Makes the gate: how requests, and those who ask for tokens, see a session. */
-export function createGate({ settings, queue, own, machine, isClosing, dispatch, emit }: House): SessionGate {
+export function createGate(house: House): SessionGate {
+  const { settings, queue, own, machine, isClosing, dispatch, emit, underWay } = house;
   const { clock, maxHeld } = settings;
 
   const gate: SessionGate = {
@@ -73,6 +75,7 @@ export function createGate({ settings, queue, own, machine, isClosing, dispatch,
       return isKnown ? undefined : queue.wait({ held: false, beyond: -1, signal });
     },
     replayed: (request) => emit({ type: "replayed", ...request }),
+    underWay,
   };
 
   // Judges; and judges anew after the input that the verdict asked for.

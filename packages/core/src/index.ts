@@ -13,6 +13,7 @@ export type { Connection, Exchange } from "./exchange.ts";
 export { jwtExpiresAt } from "./jwt.ts";
 export type { Clock, RefreshContext, SessionOptions } from "./options.ts";
 export type { Origins } from "./origin.ts";
+export { type SessionPool, type SessionPoolOptions, sessionPool } from "./pool.ts";
 export type { Answer } from "./refusal.ts";
 export { bearer, cookie, type Scheme, type SchemeRequest } from "./scheme.ts";
 export { createSession, type Session } from "./session.ts";

@@ -9,10 +9,11 @@ export interface Answer {
   readonly response: unknown;
 }
 
-// What new tokens cannot cure: RFC 9470 §3 (a stronger sign-in), RFC 6750 §3.1 (a wider scope).
+// What new tokens cannot cure: RFC 9470 §3 (a stronger sign-in), RFC 6750 §3.1 (a wider scope), RFC 9449 §7.1 and
+// §9 (another proof, which the scheme had its chance to make).
 // Quoted values before it are stepped over, whatever they say.
 const INCURABLE =
-  /^(?:[^"]|"(?:\\.|[^"\\])*")*?[\s,]error\s*=\s*"?(?:insufficient_user_authentication|insufficient_scope)\b/i;
+  /^(?:[^"]|"(?:\\.|[^"\\])*")*?[\s,]error\s*=\s*"?(?:insufficient_(?:scope|user_authentication)|invalid_dpop_proof|use_dpop_nonce)\b/i;
 
 /**
  * Tells whether an answer is a refusal that new tokens can cure: a 401, unless its challenge or its origin

@@ -1,7 +1,7 @@
 import type { Answer } from "./refusal.ts";
 import type { TokenSet } from "./tokens.ts";
 
-/** The request that a scheme is asked about. */
+/** The request that a scheme is asked about: the same object for every attempt of one request. */
 export interface SchemeRequest {
   readonly url: string;
   readonly method: string;

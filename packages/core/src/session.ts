@@ -77,6 +77,18 @@ export interface Session {
  * });
  */
 export function createSession(options: SessionOptions): Session {
+  return openSession(options).session;
+}
+
+/** A session, and what only its keeper sees of it. */
+export interface OpenSession {
+  readonly session: Session;
+  /** Somebody waits for it, a request or a refresh is under way, or something is not stored yet. */
+  isBusy(): boolean;
+}
+
+/** Creates a session for a keeper, who closes it when it is idle. Throws as {@link createSession} does. */
+export function openSession(options: SessionOptions): OpenSession {
   const settings = settingsOf(options);
   const { clock, scheme } = settings;
   const given = settings.tokens && readAs("tokens", settings.tokens);
@@ -100,6 +112,7 @@ export function createSession(options: SessionOptions): Session {
   let closing: Promise<void> | undefined;
   // Another one with each sign-in and sign-out, ours or another's.
   let reign = {};
+  let requests = 0;
   let families = 0;
 
   const vault = createVault(settings, {
@@ -205,6 +218,9 @@ export function createSession(options: SessionOptions): Session {
     isClosing: () => closing !== undefined,
     dispatch,
     emit,
+    underWay(more) {
+      requests += more;
+    },
   });
 
   // What a round needs
@@ -296,7 +312,7 @@ export function createSession(options: SessionOptions): Session {
 
   dispatch({ type: "reload" });
 
-  return {
+  const session: Session = {
     get state() {
       return state;
     },
@@ -348,5 +364,10 @@ export function createSession(options: SessionOptions): Session {
       return closing;
     },
     connect: ({ origins = settings.origins, base } = {}) => createConnection(gate, originsOf(origins, base)),
+  };
+
+  return {
+    session,
+    isBusy: () => requests > 0 || vigil.isKept || machine.round !== null || vault.isPending,
   };
 }

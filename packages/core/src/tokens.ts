@@ -73,7 +73,8 @@ export function readTokens(value: unknown, needs: TokenNeeds, requestedAt: numbe
   if (needs.sendsToken && tokens.accessToken === undefined)
     throw new TypeError("the access token is missing");
   const { tokenType } = needs;
-  if (tokenType && tokens.tokenType && tokens.tokenType.toLowerCase() !== tokenType.toLowerCase()) {
+  const { tokenType: type = "Bearer" } = tokens;
+  if (tokenType && type.toLowerCase() !== tokenType.toLowerCase()) {
     throw new TypeError(`the token type is not ${tokenType}`);
   }
   return tokens;

@@ -35,6 +35,8 @@ export interface Vault {
   save(wish: Wish): Promise<Written>;
   /** Waits until what was to be stored by now has been, or could not be; undefined: it has. */
   written(): Promise<unknown> | undefined;
+  /** Something is not stored yet. */
+  readonly isPending: boolean;
   /** Writes what is not stored yet, and listens to no more hints. */
   close(): Promise<void>;
 }
@@ -143,6 +145,9 @@ export function createVault(settings: Settings, owner: Owner): Vault {
         },
       }),
     written: writer.written,
+    get isPending() {
+      return writer.isPending;
+    },
     async close() {
       isClosed = true;
       await writer.close();

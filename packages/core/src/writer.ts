@@ -19,6 +19,8 @@ export interface Writer {
   write(write: Write): Promise<Written>;
   /** Waits until the writes so far have ended, well or not; undefined: they have. */
   written(): Promise<unknown> | undefined;
+  /** Something is not written yet. */
+  readonly isPending: boolean;
   /** What is being written just now. */
   readonly writing: SessionRecord | null;
   /** Tries once more what is not stored, forgets the timer, and waits for what is under way. */
@@ -118,6 +120,9 @@ export function createWriter(
   return {
     write: (wanted) => inTurn(() => perform(wanted)),
     written: () => (turns > 0 ? last : undefined),
+    get isPending() {
+      return turns > 0 || unsaved !== undefined;
+    },
     get writing() {
       return writing;
     },

@@ -23,6 +23,7 @@ async function exchange(statuses: number[], way: Partial<Gate> = {}, options: Pa
     refused: () => false,
     newer: async () => does("newer"),
     replayed: () => does("replayed"),
+    underWay() {},
     ...way,
   };
   const outcome = await createConnection(gate, () => true).send<number>({

@@ -19,7 +19,6 @@ test.each([
   ["an invalid token", 'Bearer error="invalid_token", error_description="The access token expired"'],
   ["an invalid request", 'Bearer error="invalid_request"'],
   ["another scheme", 'Basic realm="api"'],
-  ["a nonce, which the scheme answers", 'DPoP error="use_dpop_nonce"'],
   ["nonsense", '"=,,;;\\" error'],
   ["a longer code", 'Bearer error="insufficient_scopes"'],
   ["a code of another name", 'Bearer my_error="insufficient_scope"'],
@@ -43,6 +42,8 @@ test.each([
 test.each([
   ["insufficient scope", 'Bearer error="insufficient_scope", scope="admin"'],
   ["a stronger sign-in", 'Bearer error="insufficient_user_authentication", acr_values="mfa"'],
+  ["a nonce, which the scheme did not have", 'DPoP error="use_dpop_nonce", algs="ES256"'],
+  ["another proof", 'DPoP algs="ES256", error="invalid_dpop_proof"'],
   ["unquoted", "Bearer error=insufficient_scope"],
   ["unquoted, with more after it", "Bearer error=insufficient_scope, scope=admin"],
   ["spaced", 'Bearer  error = "insufficient_scope"'],

@@ -1,4 +1,4 @@
-import { type Answer, bearer } from "@freshtoken/core";
+import { type Answer, bearer, type Scheme } from "@freshtoken/core";
 import { type Fault, ledger, story } from "@freshtoken/testing";
 import { expect, test } from "vitest";
 import { begin, settled } from "./support.ts";
@@ -25,6 +25,8 @@ const incurable: [string, Fault][] = [
   ["401 insufficient_scope", { refuse: 'Bearer error="insufficient_scope", scope="admin"' }],
   ["401 insufficient_scope, unquoted", { refuse: "Bearer error=insufficient_scope" }],
   ["401 insufficient_user_authentication", { refuse: 'Bearer error="insufficient_user_authentication"' }],
+  ["401 use_dpop_nonce, which the scheme leaves", { refuse: 'DPoP error="use_dpop_nonce"' }],
+  ["401 invalid_dpop_proof", { refuse: 'DPoP error="invalid_dpop_proof"' }],
   ["401 insufficient_scope behind another challenge", { refuse: 'Basic, Bearer error="insufficient_scope"' }],
   ["400", { status: 400 }],
   ["403", { status: 403 }],
@@ -87,6 +89,27 @@ test("shows the scheme every answer", async () => {
     ["POST", "https://server.test/me", 401],
     ["POST", "https://server.test/me", 200],
   ]);
+});
+
+test("asks the scheme about every attempt of a request with the same object", async () => {
+  const asked: object[] = [];
+  const scheme: Scheme = {
+    ...bearer(),
+    fields: (tokens, request) => {
+      asked.push(request);
+      return bearer().fields(tokens, request);
+    },
+    answered: (_answer, request) => void asked.push(request),
+  };
+  const { server, request } = await begin({ scheme });
+  server.next("/me", { refuse: true });
+
+  await request("/me");
+  await request("/me");
+
+  expect(asked).toHaveLength(6);
+  expect(new Set(asked.slice(0, 4)).size).toBe(1);
+  expect(new Set(asked).size).toBe(2);
 });
 
 test.each([

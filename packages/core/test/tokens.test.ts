@@ -241,6 +241,18 @@ test.each(["DPoP", "mac", "N_A", "Bearer ", "not Bearer"])("refuses a token type
   expect(() => read({ accessToken: "a0", tokenType: type })).toThrow(error);
 });
 
+test.each([undefined, null, "", 7, "Bearer"])(
+  "takes a token type of %o for Bearer, whatever the scheme",
+  (type) => {
+    const scheme = { sendsToken: true, tokenType: "DPoP", fields: () => ({}) };
+    const error = new TypeError("the token type is not DPoP");
+
+    expect(() => read({ access_token: "a0", token_type: type }, scheme)).toThrow(error);
+    expect(() => read({ accessToken: "a0", tokenType: type }, scheme)).toThrow(error);
+    expect(read({ access_token: "a0", token_type: "dpop" }, scheme).accessToken).toBe("a0");
+  },
+);
+
 test("leaves the token type to a scheme that judges for itself", () => {
   const scheme = { sendsToken: true, fields: () => ({}) };
 

@@ -13,19 +13,15 @@ import { endpointOf } from "./endpoint.ts";
 import { OAuthError } from "./errors.ts";
 import type { Settings } from "./options.ts";
 import { returnPath } from "./return-to.ts";
-import type { StepUpChallenge } from "./step-up.ts";
 
 export interface AuthorizationOptions {
   /** Where the user was: a path of this application, to go on from after the sign-in. @default "/" */
   readonly returnTo?: string | undefined;
-  /** What else to send: `login_hint`, `prompt`, `ui_locales`, or another `scope` than usual. */
-  readonly parameters?: Readonly<Record<string, string>> | undefined;
   /**
-   * What a resource server demands of this sign-in. With an ID token, `exchange` checks that the user has signed in as
-   * recently as it wants.
-   * @see https://www.rfc-editor.org/rfc/rfc9470#section-4
+   * What else to send: `login_hint`, `prompt`, `ui_locales`, another `scope` than usual, or a `stepUpChallenge`. With
+   * `max_age` and an ID token, `exchange` checks that the user has signed in as recently as that.
    */
-  readonly stepUp?: StepUpChallenge | undefined;
+  readonly parameters?: Readonly<{ [name in string]?: string }> | undefined;
 }
 
 /**
@@ -54,33 +50,33 @@ export interface Authorized {
 
 /** Begins a sign-in with an authorization code and PKCE. */
 export async function authorizationUrl(
-  { client, redirectUri, resource, scope: usual }: Settings,
+  { client, redirectUri, resource, scope: usual, dpop }: Settings,
   server: AuthorizationServer,
-  { returnTo = "/", parameters = {}, stepUp: { acrValues, maxAge } = {} }: AuthorizationOptions = {},
+  { returnTo = "/", parameters = {} }: AuthorizationOptions = {},
 ): Promise<{ url: string; pending: PendingAuthorization }> {
   if (!redirectUri) throw new TypeError("`redirectUri` is needed to sign in: give it to createOAuth");
-  const scope = parameters.scope ?? usual;
+  const { scope = usual, max_age } = parameters;
+  const nonce = scope?.split(" ").includes("openid") && { nonce: generateRandomNonce() };
   const pending: PendingAuthorization = {
     issuer: server.issuer,
     state: generateRandomState(),
     codeVerifier: generateRandomCodeVerifier(),
-    ...(scope?.split(" ").includes("openid") && { nonce: generateRandomNonce() }),
-    ...(maxAge !== undefined && { maxAge }),
+    ...nonce,
+    ...(max_age && { maxAge: Number(max_age) }),
     redirectUri,
     returnTo: returnPath(returnTo),
   };
   const query = {
     ...parameters,
     ...(scope && { scope }),
-    ...(acrValues && { acr_values: acrValues.join(" ") }),
-    ...(maxAge !== undefined && { max_age: String(maxAge) }),
     response_type: "code",
     client_id: client.client_id,
     redirect_uri: redirectUri,
     state: pending.state,
-    ...(pending.nonce && { nonce: pending.nonce }),
+    ...nonce,
     code_challenge: await calculatePKCECodeChallenge(pending.codeVerifier),
     code_challenge_method: "S256",
+    ...(await dpop?.begin(server)),
   };
   const url = endpointOf(server, "authorization");
   for (const [name, value] of Object.entries(query)) url.searchParams.set(name, value);
@@ -97,17 +93,19 @@ export async function exchange(
 ): Promise<Authorized> {
   const callback = validated(settings, server, callbackUrl, pending);
   const returnTo = returnPath(pending.returnTo);
-  const response = await authorizationCodeGrantRequest(
-    server,
-    settings.client,
-    settings.clientAuthentication,
-    callback,
-    pending.redirectUri,
-    pending.codeVerifier,
-    { ...settings.http, additionalParameters: settings.resource },
-  ).catch((cause) => {
-    throw requestFailed({ cause });
-  });
+  const response = await settings.prove((proof) =>
+    authorizationCodeGrantRequest(
+      server,
+      settings.client,
+      settings.clientAuthentication,
+      callback,
+      pending.redirectUri,
+      pending.codeVerifier,
+      { ...settings.http, ...proof, additionalParameters: settings.resource },
+    ).catch((cause) => {
+      throw requestFailed({ cause });
+    }),
+  );
   if (!response.ok) throw await refusal(response);
   return { tokens: await tokensIn(settings, server, response, pending), returnTo };
 }
@@ -158,15 +156,15 @@ function requestFailed(evidence: { cause?: unknown; status?: number; error?: str
 }
 
 async function tokensIn(
-  { client }: Settings,
+  { client, dpop }: Settings,
   server: AuthorizationServer,
   response: Response,
   { nonce, maxAge }: PendingAuthorization,
 ): Promise<TokenResponse> {
   try {
-    // Both are claims of an ID token, and where none is asked for, none is to be expected.
-    const expected =
-      nonce === undefined ? {} : { expectedNonce: nonce, ...(maxAge !== undefined && { maxAge }) };
+    // Nonce and age are claims of an ID token, and where none is asked for, none is to be expected.
+    // An age that is undefined counts as none there, whatever the types say.
+    const expected = { ...dpop?.response, ...(nonce && { expectedNonce: nonce, maxAge: maxAge as number }) };
     return await processAuthorizationCodeResponse(server, client, response, expected);
   } catch (cause) {
     throw new OAuthError(

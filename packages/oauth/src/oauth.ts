@@ -1,4 +1,4 @@
-import type { SessionOptions, TokenSet } from "@freshtoken/core";
+import type { Scheme, SessionOptions, TokenSet } from "@freshtoken/core";
 import { clientCredentialsGrantRequest, refreshTokenGrantRequest, revocationRequest } from "oauth4webapi";
 import {
   type AuthorizationOptions,
@@ -21,6 +21,8 @@ export interface Grant {
    */
   revoke(tokens: TokenSet): Promise<void>;
   isRejection(error: unknown): boolean | undefined;
+  /** Absent: tokens are sent as Bearer tokens. */
+  readonly scheme?: Scheme | undefined;
 }
 
 /** One application at one authorization server. */
@@ -68,7 +70,7 @@ export interface OAuth {
  */
 export function createOAuth(options: OAuthOptions): OAuth {
   const settings = settingsOf(options);
-  const { client, clientAuthentication, resource, http } = settings;
+  const { client, clientAuthentication, resource, http, dpop, prove } = settings;
   const discovered = createDiscovery(settings);
   const exchanges = new Map<string, Promise<Authorized>>();
   const parameters = (scope: string | undefined) => [...(scope ? [["scope", scope]] : []), ...resource];
@@ -89,27 +91,34 @@ export function createOAuth(options: OAuthOptions): OAuth {
         // Signed in without one: only the user can help.
         if (!refreshToken) return null;
         const server = await discovered();
-        return refreshTokenGrantRequest(server, client, clientAuthentication, refreshToken, {
-          ...http,
-          signal,
-          additionalParameters: parameters(scope),
-        });
+        return prove((proof) =>
+          refreshTokenGrantRequest(server, client, clientAuthentication, refreshToken, {
+            ...http,
+            ...proof,
+            signal,
+            additionalParameters: parameters(scope),
+          }),
+        );
       },
       revoke,
       isRejection: (error) => (error instanceof OAuthError ? false : undefined),
+      ...dpop?.session,
     }),
     clientCredentials: () => ({
       async refresh({ signal }) {
         const server = await discovered();
-        return clientCredentialsGrantRequest(
+        return prove(
+          (proof) =>
+            clientCredentialsGrantRequest(server, client, clientAuthentication, parameters(settings.scope), {
+              ...http,
+              ...proof,
+              signal,
+            }),
           server,
-          client,
-          clientAuthentication,
-          parameters(settings.scope),
-          { ...http, signal },
         );
       },
       revoke,
+      ...dpop?.session,
       // There is nobody to sign in again.
       isRejection: () => false,
       restore: true,

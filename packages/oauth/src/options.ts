@@ -7,6 +7,7 @@ import {
   None,
 } from "oauth4webapi";
 import { isLoopback, isSecure, parse } from "./address.ts";
+import type { Binding } from "./binding.ts";
 
 export interface OAuthOptions {
   /** The issuer identifier of the authorization server. An `http:` one only on loopback. */
@@ -37,18 +38,25 @@ export interface OAuthOptions {
    * @see https://www.rfc-editor.org/rfc/rfc8414#section-2
    */
   server?: Partial<AuthorizationServer> | undefined;
+  /**
+   * Binds the tokens to a key: `dpop()` of `@freshtoken/oauth/dpop`. Absent: they are Bearer tokens.
+   * @see https://www.rfc-editor.org/rfc/rfc9449
+   */
+  dpop?: Binding | undefined;
   /** The fetch underneath: one with a client certificate, for instance. @default the platform's */
   fetch?: typeof fetch | undefined;
 }
 
 /** The options, as the requests want them. */
-export interface Settings extends Pick<OAuthOptions, "issuer" | "redirectUri" | "scope"> {
+export interface Settings extends Pick<OAuthOptions, "issuer" | "redirectUri" | "scope" | "dpop"> {
   readonly client: Client;
   readonly clientAuthentication: ClientAuth;
   /** As parameters of a request. */
   readonly resource: [name: "resource", uri: string][];
   readonly server: AuthorizationServer | undefined;
   readonly http: Http;
+  /** Makes a token request, bound to a key where there is one. */
+  readonly prove: Binding["prove"];
 }
 
 // As long as an attempt of a session may take. A refresh brings the signal of its own attempt.
@@ -68,7 +76,7 @@ export function settingsOf(options: OAuthOptions): Settings {
     const arrived = parse(value)?.origin ?? typeof value;
     if (!allows(value)) throw new TypeError(`\`${name}\` is ${is}, not ${arrived}`);
   }
-  const { issuer, clientId, client, resource = [], clientAuthentication = None(), server } = options;
+  const { issuer, clientId, client, resource = [], clientAuthentication = None(), server, dpop } = options;
   return {
     ...options,
     client: { ...client, client_id: clientId },
@@ -80,6 +88,7 @@ export function settingsOf(options: OAuthOptions): Settings {
       [allowInsecureRequests]: isLoopback(new URL(issuer)),
       signal: () => AbortSignal.timeout(DEADLINE),
     },
+    prove: dpop?.prove ?? ((send) => send({})),
   };
 }
 
@@ -95,6 +104,7 @@ const RULES: readonly Rule[] = [
     (value = []) => [value].flat().every((uri) => parse(uri)?.href.includes("#") === false),
   ],
   ["clientAuthentication", "a function", isFunction],
+  ["dpop", "made by dpop()", (value) => value === undefined || Object(value).prove],
   ["fetch", "a function", isFunction],
 ];
 

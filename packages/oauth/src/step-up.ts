@@ -1,14 +1,14 @@
 /**
  * What a resource server demands of the sign-in before it lets a request pass: other tokens of the same sign-in do not
- * help.
+ * help. The names are those of the authorization request, whose `parameters` it is good for.
  * @see https://www.rfc-editor.org/rfc/rfc9470#section-3
  */
-export interface StepUpChallenge {
-  /** Authentication context classes, the preferred first. Absent: it names none. */
-  readonly acrValues?: readonly string[];
-  /** How long ago the user may have signed in at most, in seconds. Absent: however long. */
-  readonly maxAge?: number;
-}
+export type StepUpChallenge = Readonly<{
+  /** Authentication context classes, the preferred first, with spaces between. Absent: it names none. */
+  acr_values?: string;
+  /** How many seconds ago the user may have signed in at most. Absent: however long. */
+  max_age?: string;
+}>;
 
 interface Answered {
   readonly status?: unknown;
@@ -30,8 +30,8 @@ const PARAMETER = /(?<![\w-])(?:([\w-]+)\s+)?([\w-]+)\s*=\s*(?:"((?:\\.|[^"\\])*
  * const oauth = createOAuth({ issuer: "https://login.example.com", clientId: "spa", scope: "openid" });
  *
  * export async function demanded(response: Response): Promise<string | undefined> {
- *   const stepUp = stepUpChallenge(response);
- *   return stepUp && (await oauth.authorizationUrl({ stepUp, returnTo: location.pathname })).url;
+ *   const parameters = stepUpChallenge(response);
+ *   return parameters && (await oauth.authorizationUrl({ parameters, returnTo: location.pathname })).url;
  * }
  * ```
  */
@@ -43,12 +43,9 @@ export function stepUpChallenge(answer: unknown): StepUpChallenge | undefined {
     (parameters) => parameters.get("error") === "insufficient_user_authentication",
   );
   if (!challenge) return undefined;
-  const acrValues = challenge.get("acr_values")?.split(" ").filter(Boolean) ?? [];
-  const maxAge = challenge.get("max_age") ?? "";
-  return {
-    ...(acrValues.length > 0 && { acrValues }),
-    ...(/^\d{1,15}$/.test(maxAge) && { maxAge: Number(maxAge) }),
-  };
+  const acr_values = challenge.get("acr_values")?.trim();
+  const max_age = challenge.get("max_age") ?? "";
+  return { ...(acr_values && { acr_values }), ...(/^\d+$/.test(max_age) && { max_age }) };
 }
 
 function challengesIn(field: string): readonly Map<string, string>[] {

@@ -1,4 +1,5 @@
 import { createSession, type TokenResponse } from "@freshtoken/core";
+import { browserKey, type DPoPKey, dpop } from "../src/dpop/index.ts";
 import { ClientSecretBasic, createOAuth, type OAuth, type OAuthOptions } from "../src/index.ts";
 
 declare const oauth: OAuth;
@@ -18,6 +19,16 @@ export async function signIn(): Promise<TokenResponse> {
 }
 
 createOAuth({ ...options, clientAuthentication: ClientSecretBasic("secret") });
+
+declare const pair: CryptoKeyPair;
+declare const keep: DPoPKey;
+for (const key of [browserKey("spa"), pair, keep]) createOAuth({ ...options, dpop: dpop({ key }) });
+
+// @ts-expect-error — a key that signs has two halves
+dpop({ key: pair.privateKey });
+
+// @ts-expect-error — a key is bound with what dpop() makes of it
+createOAuth({ ...options, dpop: pair });
 
 // @ts-expect-error — an issuer is needed
 createOAuth({ clientId: "spa" });

@@ -30,7 +30,7 @@ export async function visit(
   { redirectUri }: Pick<AuthorizationServer, "redirectUri">,
   options: AuthorizationOptions = {},
 ): Promise<{ callback: URL; pending: PendingAuthorization }> {
-  const parameters = { login_hint: "alice" };
+  const parameters = { login_hint: "alice", ...options.parameters };
   const { url, pending } = await oauth.authorizationUrl({ ...options, parameters });
   return { callback: await follow(new URL(url), redirectUri), pending };
 }

@@ -11,6 +11,7 @@ test.each([
   { issuer: "http://[::1]:3000" },
   { redirectUri: "com.example.app:/callback" },
   { redirectUri: undefined, resource: undefined, fetch: undefined, clientAuthentication: undefined },
+  { dpop: undefined },
   { resource: "urn:example:api" },
   { resource: ["https://a.example.com", "https://b.example.com/v1?x=1"] },
 ])("takes %j", (options) => {
@@ -42,6 +43,8 @@ test.each([
   [{ resource: "https://api.example.com#top" }, `${resource} https://api.example.com`],
   [{ resource: ["urn:a", 7] }, `${resource} object`],
   [{ clientAuthentication: "secret" }, "`clientAuthentication` is a function, not string"],
+  [{ dpop: true }, "`dpop` is made by dpop(), not boolean"],
+  [{ dpop: { key: {} } }, "`dpop` is made by dpop(), not object"],
   [{ fetch: {} }, "`fetch` is a function, not object"],
 ])("refuses %j, naming the option and what arrived", (options, message) => {
   expect(() => createOAuth({ ...good, ...options } as OAuthOptions)).toThrow(new TypeError(message));

@@ -11,7 +11,7 @@ import { begin, scripted } from "./support.ts";
 
 const demand =
   'Bearer error="insufficient_user_authentication", error_description="A stronger one, please", acr_values="gold silver", max_age="300"';
-const read = { acrValues: ["gold", "silver"], maxAge: 300 };
+const read = { acr_values: "gold silver", max_age: "300" };
 
 function refusedWith(field: string | null, status = 401): Response {
   return new Response(null, { status, headers: field === null ? {} : { "www-authenticate": field } });
@@ -26,11 +26,11 @@ test.each<[string, string, object]>([
     'Bearer error="insufficient_user_authentication", DPoP error="invalid_token", acr_values="gold"',
     {},
   ],
-  ["unquoted", "Bearer error=insufficient_user_authentication,max_age=0", { maxAge: 0 }],
+  ["unquoted", "Bearer error=insufficient_user_authentication,max_age=0", { max_age: "0" }],
   [
     "in capitals, with spaces",
     'BEARER Error = "insufficient_user_authentication" , ACR_Values = "gold"',
-    { acrValues: ["gold"] },
+    { acr_values: "gold" },
   ],
   ["that quotes another", 'Bearer realm="\\"error=\\"x", error="insufficient_user_authentication"', {}],
   ["that names nothing", 'Bearer error="insufficient_user_authentication", acr_values=" "', {}],
@@ -83,8 +83,8 @@ test("reaches the caller as a typed challenge through fetch, axios and ky, and n
 test("asks for the sign-in that a challenge demands, and keeps its age until it ends", async () => {
   const { oauth } = scripted({ scope: "openid" });
 
-  const { url, pending } = await oauth.authorizationUrl({ stepUp: read });
-  const plain = await oauth.authorizationUrl({ stepUp: {} });
+  const { url, pending } = await oauth.authorizationUrl({ parameters: read });
+  const plain = await oauth.authorizationUrl({ parameters: {} });
 
   const { searchParams } = new URL(url);
   expect([searchParams.get("acr_values"), searchParams.get("max_age")]).toStrictEqual(["gold silver", "300"]);
@@ -96,7 +96,7 @@ test("asks for the sign-in that a challenge demands, and keeps its age until it 
 test("signs in anew at a real authorization server as recently as a challenge demands", async () => {
   const { server, oauth } = await real();
 
-  const { callback, pending } = await visit(oauth, server, { stepUp: { maxAge: 60 } });
+  const { callback, pending } = await visit(oauth, server, { parameters: { max_age: "60" } });
   const { tokens } = await oauth.exchange(callback, pending);
 
   const [, claims = ""] = String(tokens.id_token).split(".");
@@ -109,7 +109,7 @@ test.each([
   ["does not say how old it is", undefined, /"auth_time"/],
 ])("refuses an ID token whose sign-in %s", async (_, age, message) => {
   const { server, oauth } = scripted({ scope: "openid" });
-  const { pending } = await oauth.authorizationUrl({ stepUp: { maxAge: 300 } });
+  const { pending } = await oauth.authorizationUrl({ parameters: { max_age: "300" } });
   const now = Math.floor(Date.now() / 1_000);
   const claims = {
     iss: pending.issuer,

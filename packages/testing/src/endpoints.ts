@@ -59,7 +59,7 @@ function receiveRevocation(envelope: Envelope, request: Request, log: Log, famil
 }
 
 function receiveResource(envelope: Envelope, request: Request, log: Log, families: Families): Exchange {
-  const token = /^Bearer +(.+)$/i.exec(request.headers.get("authorization") ?? "")?.[1];
+  const token = /^(?:Bearer|DPoP) +(.+)$/i.exec(request.headers.get("authorization") ?? "")?.[1];
   const { family, generation } = families.trace(token) ?? {};
   const line = log.arrive<ResourceRequest>({
     ...envelope,

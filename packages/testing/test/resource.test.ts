@@ -31,11 +31,11 @@ test.each([
   expect(response.headers.get("www-authenticate")).toBe(challenge);
 });
 
-test("takes the name of the scheme in any case", async () => {
+test.each(["bearer", "DPoP", "dpop"])("takes a token under the scheme %s", async (scheme) => {
   const server = createServer();
   server.signIn();
 
-  expect((await server.fetch("/me", { headers: { authorization: "bearer a0" } })).status).toBe(200);
+  expect((await server.fetch("/me", { headers: { authorization: `${scheme} a0` } })).status).toBe(200);
 });
 
 test("refuses every access token issued so far once the test expires them, and none issued later", async () => {

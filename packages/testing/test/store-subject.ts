@@ -58,7 +58,7 @@ export const right: View = (ground) => {
   return store;
 };
 
-/** Does the same, now sooner and now later, and tells twice when it has long been done. */
+/** Does the same, now sooner and now later, and tells twice when it has long been done, and once for nothing. */
 export const late: View = (ground) => {
   const { load, save, exclusive, subscribe } = right(ground) as Required<SessionStore>;
   let calls = 0;
@@ -84,14 +84,14 @@ export const late: View = (ground) => {
     },
     subscribe(changed) {
       let isUndone = false;
-      const undo = subscribe(async () => {
-        for (let times = 0; times < 2; times++) {
-          await pause();
-          try {
-            if (!isUndone) changed();
-          } catch {}
-        }
-      });
+      async function hint(): Promise<void> {
+        await pause();
+        try {
+          if (!isUndone) changed();
+        } catch {}
+      }
+      const undo = subscribe(() => void hint().then(hint));
+      void hint();
       return () => {
         isUndone = true;
         undo();

@@ -16,8 +16,13 @@ interface Challenge {
   readonly parameters: readonly Parameter[];
 }
 
-const INCURABLE = ["insufficient_scope", "insufficient_user_authentication"];
-const CODES = [...INCURABLE, "invalid_token", "use_dpop_nonce", "insufficient_scopes", "INSUFFICIENT_SCOPE"];
+const INCURABLE = [
+  "insufficient_scope",
+  "insufficient_user_authentication",
+  "invalid_dpop_proof",
+  "use_dpop_nonce",
+];
+const CODES = [...INCURABLE, "invalid_token", "insufficient_scopes", "INSUFFICIENT_SCOPE"];
 
 const parameter: fc.Arbitrary<Parameter> = fc.record({
   name: fc.constantFrom(

@@ -28,6 +28,7 @@ export function createScene(bounds: Bounds, witness: (name: string) => void): Sc
     isClosing: () => scene.state.closing > 0,
     dispatch: (input) => scene.dispatch(input),
     emit() {},
+    underWay() {},
   });
 
   // Inputs that come while one is carried out wait for its effects.

@@ -1,0 +1,53 @@
+import { OAuthError } from "../errors.ts";
+
+/** Where a key is kept: beside the session, by whoever shares that. */
+export interface DPoPKey {
+  /** Finds the key; undefined: there is none. Asked for every request, so that all use the one that is there now. */
+  load(): Promise<CryptoKeyPair | undefined>;
+  /**
+   * Finds the key, or makes it and stores it. Asked when a sign-in begins; those who ask together, in several tabs
+   * or processes, have to get the same one.
+   */
+  create(): Promise<CryptoKeyPair>;
+}
+
+// As long as an attempt of a session may take.
+const DEADLINE = 10_000;
+
+/** Takes a key pair for one that is always there, and gives one that is stored a deadline. */
+export function keptKey(key: CryptoKeyPair | DPoPKey): DPoPKey {
+  if ("privateKey" in key) return { load: async () => key, create: async () => key };
+  return { load: () => reached(() => key.load()), create: () => reached(() => key.create()) };
+}
+
+/** Tells whether a value is a key pair, or something that keeps one. */
+export function isKey(value: unknown): value is CryptoKeyPair | DPoPKey {
+  const { privateKey, publicKey, load, create } = Object(value);
+  const isPair = privateKey?.type === "private" && publicKey?.type === "public";
+  return isPair || (typeof load === "function" && typeof create === "function");
+}
+
+export function keyLost(): OAuthError {
+  return new OAuthError(
+    "ERR_DPOP_KEY_LOST",
+    "The key that the tokens are bound to is gone, and nothing can be done with them. Let the user sign in again",
+  );
+}
+
+async function reached<R>(ask: () => Promise<R>): Promise<R> {
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(new Error(`it took longer than ${DEADLINE} ms`)), DEADLINE);
+  });
+  try {
+    return await Promise.race([ask(), late]);
+  } catch (cause) {
+    throw new OAuthError(
+      "ERR_DPOP_KEY_UNAVAILABLE",
+      "The key that tokens are bound to could not be read or stored; the cause says why. Nothing was sent",
+      { cause },
+    );
+  } finally {
+    clearTimeout(timer);
+  }
+}
