@@ -21,7 +21,11 @@ export function createDatabase(): Database {
     // Frozen with its page a reader would keep writers waiting, and the browser would drop the page for that.
     function leave(): void {
       left = shown();
-      transaction?.abort();
+      try {
+        transaction?.abort();
+      } catch {
+        // It is over, and has only not said so yet.
+      }
     }
 
     if (mode === "readonly") listen(globalThis, "pagehide", leave, over);

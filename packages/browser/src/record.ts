@@ -66,7 +66,7 @@ export function createRecord(
   return { load, save };
 }
 
-const CLEARED = "The site's data was cleared: this page alone keeps the session";
+const CLEARED = "The data was cleared: only this page keeps the session";
 
 function nothing(found: unknown): SessionRecord | null {
   return (found as SessionRecord | undefined) ?? null;

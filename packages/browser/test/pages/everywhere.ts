@@ -16,7 +16,7 @@ export function everywhere(name: string, executable: string, launch: () => Promi
 
     beforeAll(async () => {
       browser = await launch();
-    }, 60_000);
+    });
     afterAll(() => browser?.close());
 
     test(`refreshes once at each of 20 expiries that 8 pages of ${name} meet with 50 requests each`, async () => {

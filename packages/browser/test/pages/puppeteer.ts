@@ -39,7 +39,7 @@ export async function launchChromium(profile?: string): Promise<Browser<Chromium
     // It ends with this process, however that ends.
     pipe: true,
   });
-  return { open: async (url) => chromiumPage(await shown(launched, url)), close: () => launched.close() };
+  return browserOf(launched, chromiumPage);
 }
 
 export async function launchFirefox(): Promise<Browser> {
@@ -49,16 +49,27 @@ export async function launchFirefox(): Promise<Browser> {
     env: { ...process.env, LEASHED: FIREFOX },
     headless: true,
   });
-  return { open: async (url) => pageOf(await shown(launched, url)), close: () => launched.close() };
+  return browserOf(launched, pageOf);
 }
 
 export const FIREFOX = "/usr/bin/firefox-esr";
 export const CHROMIUM: string = process.env.CHROMIUM_PATH ?? "/usr/bin/chromium";
 
-async function shown(launched: Launched, url: string): Promise<Shown> {
-  const page = await launched.newPage();
-  await page.goto(url);
-  return page;
+function browserOf<P extends Page>(launched: Launched, pageOf: (shown: Shown) => P | Promise<P>): Browser<P> {
+  const errors: unknown[] = [];
+  return {
+    async open(url) {
+      const page = await launched.newPage();
+      page.on("pageerror", (error) => errors.push(error));
+      await page.goto(url);
+      return pageOf(page);
+    },
+    async close() {
+      await launched.close();
+      // What nobody has caught in a page, or handled there.
+      if (errors.length > 0) throw errors[0];
+    },
+  };
 }
 
 function pageOf(page: Shown): Page {
