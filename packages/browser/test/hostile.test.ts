@@ -20,7 +20,7 @@ describeIn(CHROMIUM, "other scripts of the origin", () => {
   test("sign nobody out by keeping the lock: who waits fails at the deadline, and goes on when it is free", async () => {
     const site = await openSite();
     const [page, thief] = await Promise.all([
-      browser.open(site.page({ refreshTimeout: 500 })),
+      browser.open(site.page({ refreshTimeout: 1_500 })),
       browser.open(site.plain),
     ]);
     await page.ask("signIn", site.server.signIn());

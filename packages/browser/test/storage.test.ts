@@ -89,7 +89,7 @@ describeIn(CHROMIUM, "the storage of Chromium", () => {
 
   test("stays signed in where the database cannot be opened for a while, and says so", async () => {
     const site = await openSite();
-    const page = await browser.open(site.page({ refreshTimeout: 1_000 }));
+    const page = await browser.open(site.page());
     await page.ask("signIn", site.server.signIn());
     await page.evaluate(breakDatabase("Infinity"));
 
