@@ -6,11 +6,11 @@ import { build } from "esbuild";
 // Limits in bytes of brotli. `row` is the package whose line in the README's table gives this size; `without` is a
 // text of something that is not to come along; `beside` is a library of which only what we add is counted.
 const shapes = [
-  { name: "core: createSession", code: 'export { createSession } from "@freshtoken/core"', limit: 11_800 },
+  { name: "core: createSession", code: 'export { createSession } from "@freshtoken/core"', limit: 11_900 },
   {
     name: "core: everything",
     code: 'export * from "@freshtoken/core"',
-    limit: 12_400,
+    limit: 12_500,
     row: "@freshtoken/core",
   },
   {
@@ -65,7 +65,7 @@ const shapes = [
   {
     name: "core and fetch",
     code: 'export { createSession } from "@freshtoken/core"; export { sessionFetch } from "@freshtoken/fetch"',
-    limit: 12_800,
+    limit: 12_900,
   },
 ];
 

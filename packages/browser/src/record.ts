@@ -53,7 +53,8 @@ export function createRecord(
       if (wanted.expected === undefined) wanted.expected = nothing(found);
       // A sign-out leaves a null. Where there is nothing at all, the user or the browser has cleared it: what a
       // server has just issued serves this page, and is not written again.
-      else if (found === undefined && wanted.expected && record) throw new Error(CLEARED);
+      else if (found === undefined && record && record.family === wanted.expected?.family)
+        throw new Error(CLEARED);
       else if (!isSame(found, wanted.expected)) return false;
       values.put(record, key);
       return true;
@@ -66,7 +67,7 @@ export function createRecord(
   return { load, save };
 }
 
-const CLEARED = "The data was cleared: only this page keeps the session";
+const CLEARED = "The data was cleared: only this page has the session";
 
 function nothing(found: unknown): SessionRecord | null {
   return (found as SessionRecord | undefined) ?? null;

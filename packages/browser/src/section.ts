@@ -25,7 +25,7 @@ export function createSection(name: string, longest: number, lease: Enter): Excl
     }
 
     function end(): void {
-      over.abort(new Error("The section ended before its task"));
+      over.abort(new Error("The section ended too early"));
     }
 
     function leave(): void {

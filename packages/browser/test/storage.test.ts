@@ -206,6 +206,19 @@ describeIn(CHROMIUM, "the storage of Chromium", () => {
     });
   }
 
+  test("stores the next sign-in of a page whose data was cleared", async () => {
+    const { refreshing, gate, site, close } = await midRefresh(browser, "before");
+    await refreshing.clear();
+    gate.open();
+    await refreshing.ask("ended");
+
+    await refreshing.ask("signIn", site.server.signIn());
+    await refreshing.reload();
+
+    expect(await refreshing.ask("state")).toBe("signedIn 2.a0");
+    await close();
+  });
+
   test("follows who signs in after the data was cleared, and a sign-out", async () => {
     const { refreshing, other, gate, site, close } = await midRefresh(browser, "before");
     await refreshing.clear();
@@ -216,6 +229,7 @@ describeIn(CHROMIUM, "the storage of Chromium", () => {
     await refreshing.ask("becomes", "signedIn 2.a0");
     await refreshing.ask("signOut");
     await other.ask("becomes", "signedOut");
+    await site.server.when((log) => entriesAt(log, "revoke").some(({ answered }) => answered));
 
     expect(entriesAt(site.server.log, "revoke").map(({ presented }) => presented)).toStrictEqual(["2.r0"]);
     await close();

@@ -108,8 +108,8 @@ export interface First {
 
 export type Effect =
   | { readonly type: "load" }
-  /** Writes what is served where the store holds what is thought to be `stored`. */
-  | { readonly type: "save"; readonly record: SessionRecord }
+  /** Writes what is served, or that nobody is, where the store holds what is thought to be `stored`. */
+  | { readonly type: "save"; readonly record: SessionRecord | null }
   | { readonly type: "renew"; readonly round: Round }
   /** The round is no longer ours: end its exclusive section. Its attempt runs on. */
   | { readonly type: "overtake" }
@@ -251,17 +251,9 @@ function found(machine: Machine, record: SessionRecord | null): Step {
   if (sameRecord(record, stored ?? null)) return same(machine);
   if (record && isNewer(record, machine)) return renewed(machine, record, "another", true);
   if (stored === undefined) return same(machine);
-  if (record && record.family === machine.record?.family) return known(machine, record);
+  if (record && record.family === machine.record?.family) return [{ ...machine, stored: record }, []];
   if (record) return takenOver(machine, record);
   return status === "signedOut" ? [{ ...machine, stored: null }, []] : endedElsewhere();
-}
-
-// A write that was given up may land over a later one: whoever loaded that would present a refresh token that is spent.
-function known(machine: Machine, stored: SessionRecord): Step {
-  const { record, stored: before } = machine;
-  const isUndone = before?.family === stored.family && before.generation > stored.generation;
-  const isServed = record !== null && before != null && before.generation <= record.generation;
-  return [{ ...machine, stored }, isUndone && isServed ? [{ type: "save", record }] : []];
 }
 
 function takenOver(machine: Machine, record: SessionRecord): Step {
@@ -391,10 +383,19 @@ function signedIn(machine: Machine, record: SessionRecord): Step {
 }
 
 function signedOut(machine: Machine): Step {
-  if (machine.status === "closed" || machine.status === "signedOut") return same(machine);
+  const { status, stored } = machine;
+  if (status === "closed" || (status === "signedOut" && stored === null)) return same(machine);
+  const save: Effect = { type: "save", record: null };
+  // What a rejection could not remove, a peer may have renewed since.
+  if (status === "signedOut") return [{ ...machine, stored: undefined }, [save]];
   return [
     { ...unread, status: "signedOut", stored: undefined },
-    [{ type: "overtake" }, { type: "fail", error: signedOutError() }, emit({ type: "signedOut", by: "us" })],
+    [
+      { type: "overtake" },
+      { type: "fail", error: signedOutError() },
+      save,
+      emit({ type: "signedOut", by: "us" }),
+    ],
   ];
 }
 

@@ -39,7 +39,12 @@ export async function exclusively<R>(
     isHeld = false;
   };
   left.then(leave, leave);
-  const reason = await Promise.race([left.then(() => undefined), gaveUp]).catch((error: unknown) => error);
+  // A reason is not asked what it is, which a promise would be.
+  let reason: unknown;
+  const because = (why: unknown) => {
+    reason = why;
+  };
+  await Promise.race([left, gaveUp.then(because)]).catch(because);
   stop();
   overtaken.removeEventListener("abort", giveUp);
   // From here on the task must not run any more.

@@ -175,8 +175,10 @@ export function openSession(options: SessionOptions): OpenSession {
   }
 
   function start(round: Round): void {
+    const mine = reign;
     overtaken = new AbortController();
-    const work = renew(round, desk, overtaken.signal).then((outcome) =>
+    const own: Desk = { ...desk, serves: (record) => reign === mine && desk.serves(record) };
+    const work = renew(round, own, overtaken.signal).then((outcome) =>
       dispatch({ type: "ended", round, outcome, now: clock.now() }),
     );
     // Also those that were overtaken: what they bring late may have to be revoked.
@@ -299,14 +301,19 @@ export function openSession(options: SessionOptions): OpenSession {
   async function signOut(): Promise<void> {
     const { record, status } = machine;
     if (closing) throw closedError();
-    if (status === "signedOut" && machine.stored === null) return;
-    dispatch({ type: "signOut" });
     // Asked when earlier writes have ended and before the store forgets it, and not waited for: a store that hangs
     // must not keep the session.
     const isRevoked = settings.revoke && status !== "signedOut";
     const newest = isRevoked ? Promise.resolve(vault.written()).then(() => newestOf(record)) : undefined;
-    const saving = save(null);
-    if (newest) revoke(saving.then(() => newest));
+    const saved = written({ type: "signOut" });
+    if (newest) revoke(saved.then(() => newest));
+    await saved;
+  }
+
+  // A call that comes from inside another input waits for its turn: its write is known a little later.
+  async function written(input: Input): Promise<void> {
+    dispatch(input);
+    await Promise.resolve();
     await vigil.during(saving);
   }
 
@@ -326,8 +333,10 @@ export function openSession(options: SessionOptions): OpenSession {
     async signIn(value) {
       const tokens = readAs("signIn", value);
       if (closing) throw closedError();
-      dispatch({ type: "signIn", record: Object.freeze({ family: newFamily(), generation: 0, tokens }) });
-      await vigil.during(saving);
+      await written({
+        type: "signIn",
+        record: Object.freeze({ family: newFamily(), generation: 0, tokens }),
+      });
     },
     signOut,
     async tokens({ signal } = {}) {

@@ -41,11 +41,14 @@ export interface Vault {
   close(): Promise<void>;
 }
 
+const MOST_LOOKS = 10;
+
 export function createVault(settings: Settings, owner: Owner): Vault {
   const { store, clock, scheme, refreshTimeout } = settings;
   const writer = createWriter(settings, owner.stored, look, storeFailed);
-  // Another one each time that something was stored, or found.
-  let change = {};
+  // How often something was stored, and found.
+  let stored = 0;
+  let found = 0;
   let opening: Promise<void> = Promise.resolve();
   let hints = 0;
   let isClosed = false;
@@ -85,15 +88,18 @@ export function createVault(settings: Settings, owner: Owner): Vault {
     return accept(value);
   }
 
-  // Looks again where something was stored or found meanwhile: what was read may be older than that.
+  // Looks again where something was stored or found meanwhile: what was read may be older than that. Though not for ever:
+  // under a flood of hints somebody else finds something during each look, and tells it.
   async function look(isInSection = false): Promise<SessionRecord | null> {
-    for (;;) {
-      const before = change;
+    for (let looks = 1; ; looks++) {
+      const [storedBefore, foundBefore] = [stored, found];
       const record = await read();
-      if (change !== before) continue;
-      change = {};
+      const isLatest = found === foundBefore;
+      if (stored !== storedBefore || !(isLatest || looks === MOST_LOOKS)) continue;
       // A write of ours may be heard of before it has ended: how it ended will be told.
-      if (!record || !sameRecord(record, writer.writing)) owner.found(record, isInSection);
+      const isOurs = writer.writing !== undefined && sameRecord(record, writer.writing);
+      if (isLatest && !isOurs) owner.found(record, isInSection);
+      found++;
       return record;
     }
   }
@@ -137,7 +143,7 @@ export function createVault(settings: Settings, owner: Owner): Vault {
         record,
         due,
         ended(written) {
-          if (written === "stored") change = {};
+          if (written === "stored") stored++;
           // What was signed in or out meanwhile is to overwrite whatever this has left there.
           if ((written === "stored" || written === "failed") && due())
             owner.saved(record, written === "stored");

@@ -14,6 +14,9 @@ export interface Write {
   ended(written: Written): void;
 }
 
+/** What the store is thought to hold: only where it does, a write is to win. Undefined: whatever it holds. */
+type Thought = SessionRecord | null | undefined;
+
 /** Writes to the store one at a time, in order; and again, later, what could not be written. */
 export interface Writer {
   write(write: Write): Promise<Written>;
@@ -21,14 +24,11 @@ export interface Writer {
   written(): Promise<unknown> | undefined;
   /** Something is not written yet. */
   readonly isPending: boolean;
-  /** What is being written just now. */
-  readonly writing: SessionRecord | null;
+  /** What is being written just now; undefined: nothing is. */
+  readonly writing: Thought;
   /** Tries once more what is not stored, forgets the timer, and waits for what is under way. */
   close(): Promise<void>;
 }
-
-/** What the store is thought to hold: only where it does, a write is to win. Undefined: whatever it holds. */
-type Thought = SessionRecord | null | undefined;
 
 export function createWriter(
   { store, clock, refreshTimeout }: Settings,
@@ -40,7 +40,7 @@ export function createWriter(
   let turns = 0;
   let unsaved: Write | undefined;
   let failures = 0;
-  let writing: SessionRecord | null = null;
+  let writing: Thought;
   let stop = () => {};
 
   function inTurn<T>(task: () => Promise<T>): Promise<T> {
@@ -50,14 +50,15 @@ export function createWriter(
     return turn;
   }
 
-  // What failed may have landed all the same, or another has been there since: tried again, it looks first.
-  async function performAgain(wanted: Write): Promise<Written> {
-    const found = wanted.due() ? await look().catch(() => undefined) : undefined;
-    return perform(wanted, found !== undefined && sameRecord(found, wanted.record));
+  // What failed may have landed all the same, or another has been there since. And what is to be overwritten is looked
+  // at, so that this write, too, lands only over that: should it be given up and come late, it undoes nothing later.
+  async function lookAndPerform(wanted: Write): Promise<Written> {
+    return perform(wanted, wanted.due() ? await look().catch(() => undefined) : undefined);
   }
 
-  async function perform(wanted: Write, isThere = false): Promise<Written> {
-    const thought = expected();
+  async function perform(wanted: Write, found?: Thought): Promise<Written> {
+    const thought = over(found);
+    const isThere = found !== undefined && sameRecord(found, wanted.record);
     // Of two answers to one refresh token the first that was stored stays.
     const isTaken = !isThere && thought != null && sameRecord(thought, wanted.record);
     let written: Written = "skipped";
@@ -68,15 +69,22 @@ export function createWriter(
     return written;
   }
 
+  function over(found: Thought): Thought {
+    const known = expected();
+    return known === undefined ? found : known;
+  }
+
   async function lost(wanted: Write, thought: Thought): Promise<Written> {
     const found = await look().catch(() => undefined);
     // Lost against itself: an earlier try that came too late has landed, or another wrote the same generation.
     if (found !== undefined && sameRecord(found, wanted.record)) return "stored";
     if (!wanted.due()) return "lost";
-    // Lost against what it is to follow, which has landed late: known by now, it is written over.
-    const known = expected();
-    const isNews = !sameRecord(known ?? null, thought ?? null);
-    const written = isNews ? await save(wanted, known) : "lost";
+    const next = over(found);
+    // Lost against what it is to follow, which has landed late, or to overwrite: known by now, it is written over.
+    const isNews = next !== undefined && (thought === undefined || !sameRecord(next, thought));
+    // Lost against nothing: what is there is no record.
+    const isForeign = next === null && found === null;
+    const written = isNews ? await save(wanted, next) : isForeign ? await save(wanted, undefined) : "lost";
     if (written !== "lost") return written;
     return failed(wanted, new Error("save() of the store lost, yet load() shows no winner"));
   }
@@ -92,7 +100,7 @@ export function createWriter(
     } catch (error) {
       return failed(wanted, error);
     } finally {
-      writing = null;
+      writing = undefined;
     }
   }
 
@@ -108,7 +116,7 @@ export function createWriter(
     return inTurn(async () => {
       const wanted = unsaved;
       forget();
-      if (wanted) await performAgain(wanted);
+      if (wanted) await lookAndPerform(wanted);
     });
   }
 
@@ -118,7 +126,7 @@ export function createWriter(
   }
 
   return {
-    write: (wanted) => inTurn(() => perform(wanted)),
+    write: (wanted) => inTurn(() => (expected() === undefined ? lookAndPerform(wanted) : perform(wanted))),
     written: () => (turns > 0 ? last : undefined),
     get isPending() {
       return turns > 0 || unsaved !== undefined;
@@ -127,7 +135,8 @@ export function createWriter(
       return writing;
     },
     async close() {
-      await (unsaved ? again() : last);
+      await last;
+      if (unsaved) await again();
       stop();
     },
   };

@@ -139,9 +139,10 @@ test("gives waitUntil a revocation that still waits for the store", async () => 
   });
   await session.signIn({ access_token: "a0" });
   slow = true;
-  await session.signOut();
+  const signedOut = session.signOut();
   const count = heard.length;
   read.open();
+  await signedOut;
   await settled();
   expect([count, revoked]).toStrictEqual([1, ["a0"]]);
 });

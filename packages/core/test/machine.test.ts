@@ -153,13 +153,12 @@ const table: Record<Given, Record<string, readonly Name[]>> = {
       "signedOut, rejected",
     ],
     "storing record=f1 stored=f0": ["storing, first"],
-    "signedIn record=f1 stored=f0 | save f1": ["signedIn"],
-    "signedIn record=f1 stored=f0 refused=true | save f1": ["signedIn, refused"],
-    "signedIn record=f1 stored=f0 refusals=[-29999,0] | save f1": ["signedIn, refused often"],
-    "signedIn record=f1 stored=f0 coolDown=1×1000@99900 | save f1": ["signedIn, cooling"],
-    "signedIn record=f1 stored=f0 round=stale:f1 | save f1": ["refreshing"],
-    "signedIn record=f1 stored=f0 round=stale:f1": ["refreshing, stored"],
-    "signedIn record=f2 stored=f0 round=stale:f1 | save f2": ["refreshing, outrun"],
+    "signedIn record=f1 stored=f0": ["signedIn"],
+    "signedIn record=f1 stored=f0 refused=true": ["signedIn, refused"],
+    "signedIn record=f1 stored=f0 refusals=[-29999,0]": ["signedIn, refused often"],
+    "signedIn record=f1 stored=f0 coolDown=1×1000@99900": ["signedIn, cooling"],
+    "signedIn record=f1 stored=f0 round=stale:f1": ["refreshing", "refreshing, stored"],
+    "signedIn record=f2 stored=f0 round=stale:f1": ["refreshing, outrun"],
   },
   "found the same record": {
     "signedIn record=f1 stored=f1 round=restore:f-1 | “loaded” | “refreshed another” | wake": ["restoring"],
@@ -171,7 +170,7 @@ const table: Record<Given, Record<string, readonly Name[]>> = {
     "storing record=f1 stored=f1": ["storing, first"],
     "signedIn record=f1 stored=f1": ["signedIn, unsaved"],
     "signedIn record=f1 stored=f1 round=stale:f1": ["refreshing, stored"],
-    "signedIn record=f2 stored=f1 round=stale:f1 | save f2": ["refreshing, outrun"],
+    "signedIn record=f2 stored=f1 round=stale:f1": ["refreshing, outrun"],
   },
   "found a newer record": {
     "signedIn record=f2 stored=f2 round=restore:f-1 | “loaded” | “refreshed another” | wake": ["restoring"],
@@ -374,13 +373,14 @@ const table: Record<Given, Record<string, readonly Name[]>> = {
     "storing record=g0 stored=undefined | overtake | fail SignedOutError | save g0 | “signedIn us”": OPEN,
   },
   signOut: {
-    "signedOut stored=undefined | overtake | fail SignedOutError | “signedOut us”": [
+    "signedOut stored=undefined | overtake | fail SignedOutError | save null | “signedOut us”": [
       ...SIGNED_IN,
       ...STORING,
       ...RESTORING,
       "unread",
       "loading",
     ],
+    "signedOut stored=undefined | save null": ["signedOut, to be stored", "signedOut, not removed"],
   },
   saved: {
     "signedIn record=f1 stored=f1 | wake": STORING,

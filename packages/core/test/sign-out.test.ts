@@ -132,7 +132,13 @@ test("ends the exclusive section that its own round is in", async () => {
   await settled();
 
   expect(await refreshed).toBe("ERR_SIGNED_OUT");
-  expect([...shared.log].sort()).toStrictEqual(["leave", "save nothing", "saved nothing"]);
+  expect([...shared.log].sort()).toStrictEqual([
+    "leave",
+    "load",
+    "loaded a0",
+    "save nothing",
+    "saved nothing",
+  ]);
 });
 
 test("ends a round that sleeps between attempts", async () => {
@@ -453,7 +459,8 @@ test("waits for the store, also when it is asked a second time", async () => {
 test("leaves no rejection unhandled where there is nobody to sign out, and the store is slow", async () => {
   const unhandled = vi.fn();
   process.on("unhandledRejection", unhandled);
-  const [shared, saving] = [createSharedStore(), createGate()];
+  const held = { family: "one", generation: 0, tokens: { accessToken: "a0" } };
+  const [shared, saving] = [createSharedStore(held), createGate()];
   shared.next("load", hangs);
   shared.next("save", late(saving));
   const options = { clock: createClock(), store: shared.peer(), revoke: async () => {} };

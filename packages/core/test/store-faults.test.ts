@@ -430,19 +430,24 @@ test("says that it was the load that took too long", async () => {
 });
 
 test("does not look once more for a save that failed", async () => {
-  const [server, shared, reading] = [createServer(), createSharedStore(a0), createGate()];
+  const [server, shared, reading] = [createServer(), createSharedStore(), createGate()];
   const { session } = sessionOn(server, { clock: createClock(), store: shared.peer() });
-  await session.loaded;
+  await session.signIn(server.signIn());
+  const answering = server.gate("token", "answer");
+  const refreshed = session.refresh();
+  await answering.reached(1);
+  shared.log.length = 0;
   shared.next("load", late(reading));
   shared.next("save", rejects);
   shared.hint();
   await reading.reached(1);
 
-  await session.signIn(server.signIn());
+  answering.open();
+  await refreshed;
   reading.open();
   await settled();
 
-  expect(shared.log.filter((line) => line === "load")).toHaveLength(2);
+  expect(shared.log).toStrictEqual(["load", "save a1", "leave", "loaded a0"]);
 });
 
 test("says to whoever waited that the store could not be read", async () => {

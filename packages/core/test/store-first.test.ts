@@ -86,8 +86,13 @@ test("saves one at a time, in order", async () => {
   gate.open();
   await Promise.all([first, ...others]);
 
-  expect(before).toStrictEqual(["save a0"]);
-  expect(shared.log).toStrictEqual(["save a0", "saved a0", "save 2.a0", "saved 2.a0"]);
+  expect(before).toStrictEqual(["load", "loaded nothing", "save a0"]);
+  expect(shared.log.filter((line) => !line.startsWith("load"))).toStrictEqual([
+    "save a0",
+    "saved a0",
+    "save 2.a0",
+    "saved 2.a0",
+  ]);
 });
 
 test("keeps the tokens in memory and serves its callers when a save fails", async () => {
@@ -161,7 +166,11 @@ test("does not save again what something newer has replaced", async () => {
   await session.signIn(server.signIn());
   await clock.advance(60_000);
 
-  expect(shared.log).toStrictEqual(["save a0", "save 2.a0", "saved 2.a0"]);
+  expect(shared.log.filter((line) => line.startsWith("save"))).toStrictEqual([
+    "save a0",
+    "save 2.a0",
+    "saved 2.a0",
+  ]);
 });
 
 test("adopts the newer tokens of its family that a save lost against", async () => {

@@ -24,7 +24,7 @@ const never = () => new Promise<never>(() => {});
 // A writer to a store that saves like this and is thought to hold that, with the ledger of all that happened.
 function writerOn(
   save: Save = () => true,
-  { look = async () => null, expected = () => undefined }: Partial<Thought> = {},
+  { look = async () => null, expected = () => null }: Partial<Thought> = {},
 ) {
   const ledger: string[] = [];
   const steady: ManualClock = createClock();
@@ -73,21 +73,68 @@ test.each<[string, Save]>([
   const { write, ledger, clock } = writerOn(save);
 
   expect(await write(f0)).toBe("stored");
-  expect([ledger, clock.timers.all]).toStrictEqual([["save f0", "f0 stored"], 0]);
+  expect([ledger, clock.timers.all]).toStrictEqual([["save f0 over nothing", "f0 stored"], 0]);
 });
 
-test("tells the store what it is thought to hold, and nothing where it is to be overwritten", async () => {
-  const thoughts = [f0, null, undefined];
+test("tells the store what it is thought to hold", async () => {
+  const thoughts = [f0, f0, null, null];
   const { write, ledger } = writerOn(stores, { expected: () => thoughts.shift() });
 
   await write(f1);
   await write(f0);
-  await write(null);
 
   expect(ledger.filter((line) => line.startsWith("save"))).toStrictEqual([
     "save f1 over f0",
     "save f0 over nothing",
-    "save nothing",
+  ]);
+});
+
+test("looks at what is to be overwritten, and writes over nothing else", async () => {
+  const { write, ledger } = writerOn(stores, { expected: () => undefined, look: async () => f2 });
+
+  await write(g0);
+  await write(null);
+
+  expect(ledger).toStrictEqual([
+    "look",
+    "save g0 over f2",
+    "g0 stored",
+    "look",
+    "save nothing over f2",
+    "nothing stored",
+  ]);
+});
+
+test("writes over what has come since it looked at what is to be overwritten", async () => {
+  const looks = [f1, f2];
+  const { write, ledger } = writerOn(inTurn(loses, stores), {
+    expected: () => undefined,
+    look: async () => looks.shift() ?? null,
+  });
+
+  expect(await write(g0)).toBe("stored");
+  expect(ledger).toStrictEqual(["look", "save g0 over f1", "look", "save g0 over f2", "g0 stored"]);
+});
+
+test("overwrites whatever is there where nobody can see what it is", async () => {
+  const look = () => Promise.reject(new Error("unreadable"));
+  const { write, ledger } = writerOn(stores, { expected: () => undefined, look });
+
+  expect(await write(g0)).toBe("stored");
+  expect(ledger).toStrictEqual(["look", "save g0", "g0 stored"]);
+});
+
+test.each([
+  ["known to be", () => null],
+  ["to be overwritten", () => undefined],
+])("overwrites whatever is there where it has lost against nothing: what is %s", async (_, expected) => {
+  const { write, ledger } = writerOn(inTurn(loses, stores), { expected });
+
+  expect(await write(g0)).toBe("stored");
+  expect(ledger.filter((line) => line !== "look")).toStrictEqual([
+    "save g0 over nothing",
+    "save g0",
+    "g0 stored",
   ]);
 });
 
@@ -116,7 +163,7 @@ test("writes one at a time, in the order it was asked", async () => {
 
   const writes = [write(f0), write(f1), write(null)];
   await settled();
-  expect(ledger).toStrictEqual(["save f0"]);
+  expect(ledger).toStrictEqual(["save f0 over nothing"]);
   for (let count = 0; count < 3; count++) {
     finish.shift()?.(true);
     await settled();
@@ -124,11 +171,11 @@ test("writes one at a time, in the order it was asked", async () => {
   await Promise.all(writes);
 
   expect(ledger).toStrictEqual([
-    "save f0",
+    "save f0 over nothing",
     "f0 stored",
-    "save f1",
+    "save f1 over nothing",
     "f1 stored",
-    "save nothing",
+    "save nothing over nothing",
     "nothing stored",
   ]);
 });
@@ -142,7 +189,7 @@ test("goes on with the next where the end of one was told to somebody who throws
   const all = await Promise.allSettled([write(f0, { ended }), write(f1)]);
 
   expect(all.map(({ status }) => status)).toStrictEqual(["rejected", "fulfilled"]);
-  expect(ledger).toStrictEqual(["save f0", "save f1", "f1 stored"]);
+  expect(ledger).toStrictEqual(["save f0 over nothing", "save f1 over nothing", "f1 stored"]);
 });
 
 test("skips what is not due any more when its turn comes", async () => {
@@ -159,7 +206,7 @@ test("skips what is not due any more when its turn comes", async () => {
   ];
 
   expect(await Promise.all(writes)).toStrictEqual(["stored", "skipped"]);
-  expect(ledger).toStrictEqual(["save nothing", "f0 skipped"]);
+  expect(ledger).toStrictEqual(["save nothing over nothing", "f0 skipped"]);
 });
 
 test("lets a save fail that does not settle in time, and goes on with the next", async () => {
@@ -167,15 +214,15 @@ test("lets a save fail that does not settle in time, and goes on with the next",
 
   const writes = [write(f0), write(f1)];
   await clock.advance(999);
-  expect(ledger).toStrictEqual(["save f0"]);
+  expect(ledger).toStrictEqual(["save f0 over nothing"]);
   await clock.advance(1);
 
   expect(await Promise.all(writes)).toStrictEqual(["failed", "stored"]);
   expect(ledger).toStrictEqual([
-    "save f0",
+    "save f0 over nothing",
     new DeadlineError("save() of the store took longer than 1000 ms").message,
     "f0 failed",
-    "save f1",
+    "save f1 over nothing",
     "f1 stored",
   ]);
 });
@@ -190,7 +237,14 @@ test.each([
   expect(clock.timers).toStrictEqual({ all: 1, keepAlive: 0 });
   await clock.advance(300);
 
-  expect(ledger).toStrictEqual(["save f0", "disk full", "f0 failed", "look", "save f0", "f0 stored"]);
+  expect(ledger).toStrictEqual([
+    "save f0 over nothing",
+    "disk full",
+    "f0 failed",
+    "look",
+    "save f0 over nothing",
+    "f0 stored",
+  ]);
   expect(clock.timers.all).toBe(0);
 });
 
@@ -200,7 +254,7 @@ test("looks before it tries again, and does not write what is there", async () =
   await write(f0);
   await clock.advance(300);
 
-  expect(ledger).toStrictEqual(["save f0", "disk full", "f0 failed", "look", "f0 stored"]);
+  expect(ledger).toStrictEqual(["save f0 over nothing", "disk full", "f0 failed", "look", "f0 stored"]);
   expect(clock.timers.all).toBe(0);
 });
 
@@ -226,11 +280,11 @@ test("begins again with the first pause once something was stored", async () => 
   await clock.advance(225);
 
   expect(ledger.filter((line) => line.startsWith("save"))).toStrictEqual([
-    "save f0",
-    "save f0",
-    "save f0",
-    "save f1",
-    "save f1",
+    "save f0 over nothing",
+    "save f0 over nothing",
+    "save f0 over nothing",
+    "save f1 over nothing",
+    "save f1 over nothing",
   ]);
 });
 
@@ -241,7 +295,13 @@ test("does not try again what a later write has replaced", async () => {
   await write(f1);
   await clock.advance(60_000);
 
-  expect(ledger).toStrictEqual(["save f0", "disk full", "f0 failed", "save f1", "f1 stored"]);
+  expect(ledger).toStrictEqual([
+    "save f0 over nothing",
+    "disk full",
+    "f0 failed",
+    "save f1 over nothing",
+    "f1 stored",
+  ]);
   expect(clock.timers.all).toBe(0);
 });
 
@@ -255,7 +315,11 @@ test("tries again what failed last, in its own time, and once", async () => {
   expect(clock.timers.all).toBe(1);
   await clock.advance(1);
 
-  expect(ledger.filter((line) => line.startsWith("save"))).toStrictEqual(["save f0", "save f1", "save f1"]);
+  expect(ledger.filter((line) => line.startsWith("save"))).toStrictEqual([
+    "save f0 over nothing",
+    "save f1 over nothing",
+    "save f1 over nothing",
+  ]);
 });
 
 test("does not try again by itself what it is closed with", async () => {
@@ -268,7 +332,14 @@ test("does not try again by itself what it is closed with", async () => {
 
   expect(clock.timers.all).toBe(0);
   await clock.advance(60_000);
-  expect(ledger).toStrictEqual(["save f0", "disk full", "f0 failed", "look", "save f0", "f0 stored"]);
+  expect(ledger).toStrictEqual([
+    "save f0 over nothing",
+    "disk full",
+    "f0 failed",
+    "look",
+    "save f0 over nothing",
+    "f0 stored",
+  ]);
 });
 
 test("does not try again what is not due any more", async () => {
@@ -279,7 +350,7 @@ test("does not try again what is not due any more", async () => {
   isDue = false;
   await clock.advance(60_000);
 
-  expect(ledger).toStrictEqual(["save f0", "disk full", "f0 failed", "f0 skipped"]);
+  expect(ledger).toStrictEqual(["save f0 over nothing", "disk full", "f0 failed", "f0 skipped"]);
   expect(clock.timers.all).toBe(0);
 });
 
@@ -356,6 +427,24 @@ test("does not take a removal for stored that was lost, where nobody can see wha
   expect(await write(null)).toBe("failed");
 });
 
+test("tries once more when it is closed what fails while it is closed", async () => {
+  const { writer, write, ledger, clock } = writerOn(inTurn(never, stores));
+  void write(f0);
+  const closed = writer.close();
+
+  await clock.advance(1_000);
+  await closed;
+
+  expect(ledger.filter((line) => !line.startsWith("save()"))).toStrictEqual([
+    "save f0 over nothing",
+    "f0 failed",
+    "look",
+    "save f0 over nothing",
+    "f0 stored",
+  ]);
+  expect(clock.timers.all).toBe(0);
+});
+
 test("tries once more when it is closed, at once, and leaves no timer", async () => {
   const { writer, write, ledger, clock } = writerOn(fails);
 
@@ -364,24 +453,26 @@ test("tries once more when it is closed, at once, and leaves no timer", async ()
   await clock.advance(60_000);
 
   expect(ledger).toStrictEqual([
-    "save f0",
+    "save f0 over nothing",
     "disk full",
     "f0 failed",
     "look",
-    "save f0",
+    "save f0 over nothing",
     "disk full",
     "f0 failed",
   ]);
   expect(clock.timers.all).toBe(0);
 });
 
-test("waits when it is closed for what is under way, and no longer than its deadline", async () => {
+test("waits when it is closed for what is under way, and for one more try, each no longer than its deadline", async () => {
   const { writer, write, ledger, clock } = writerOn(never);
   void write(f2);
   const closed = writer.close().then(() => ledger.push("closed"));
 
+  await clock.advance(1_000);
+  expect(ledger.slice(-2)).toStrictEqual(["look", "save f2 over nothing"]);
   await clock.advance(999);
-  expect(ledger).toStrictEqual(["save f2"]);
+  expect(ledger.at(-1)).toBe("save f2 over nothing");
   await clock.advance(1);
   await closed;
 
@@ -405,7 +496,7 @@ test("says once that what failed is not due any more", async () => {
   await clock.advance(300);
   await writer.close();
 
-  expect(ledger).toStrictEqual(["save f0", "disk full", "f0 failed", "f0 skipped"]);
+  expect(ledger).toStrictEqual(["save f0 over nothing", "disk full", "f0 failed", "f0 skipped"]);
 });
 
 test("tries again once where it is closed the moment it tries again", async () => {
@@ -417,7 +508,14 @@ test("tries again once where it is closed the moment it tries again", async () =
   again?.();
   await writer.close();
 
-  expect(ledger).toStrictEqual(["save f0", "disk full", "f0 failed", "look", "save f0", "f0 stored"]);
+  expect(ledger).toStrictEqual([
+    "save f0 over nothing",
+    "disk full",
+    "f0 failed",
+    "look",
+    "save f0 over nothing",
+    "f0 stored",
+  ]);
 });
 
 test("tries a removal again where nobody can see what is there", async () => {
@@ -427,5 +525,8 @@ test("tries a removal again where nobody can see what is there", async () => {
   await write(null);
   await clock.advance(300);
 
-  expect(ledger.filter((line) => line.startsWith("save"))).toStrictEqual(["save nothing", "save nothing"]);
+  expect(ledger.filter((line) => line.startsWith("save"))).toStrictEqual([
+    "save nothing over nothing",
+    "save nothing over nothing",
+  ]);
 });

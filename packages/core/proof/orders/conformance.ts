@@ -136,7 +136,7 @@ function seenOf(state: State, settled: ReadonlyMap<number, string>): string {
     `saves ${isSaving ? `${nameOf(writing.write.code)} over ${writing.expected === -1 ? "anything" : "what is known"}` : "-"}`,
     `turns ${running.filter(({ phase }) => phase === "queueing").length}`,
     `attempts ${asking + late}`,
-    `sleeps ${running.filter(({ phase }) => phase === "sleeping").length + (unsaved && state.closing < 3 ? 1 : 0)}`,
+    `sleeps ${running.filter(({ phase }) => phase === "sleeping").length + (unsaved && state.closing < 4 ? 1 : 0)}`,
   ].join("; ");
 }
 

@@ -128,7 +128,7 @@ export function pack(state: State): string {
   add(state.families, 3);
   add(state.caused, 3);
   add(state.left, 4);
-  add(state.closing, 2);
+  add(state.closing, 3);
   for (const flag of [
     state.isRestoring,
     state.isHaunted,
@@ -265,7 +265,7 @@ export function unpack(text: string): State {
   const store = from.take(6);
   const disturbances = from.take(4);
   const [families, caused] = [from.take(3), from.take(3)];
-  const [left, closing] = [from.take(4), from.take(2)];
+  const [left, closing] = [from.take(4), from.take(3)];
   const [isRestoring, isHaunted, hint] = [from.is(), from.is(), from.is()];
   const [isHintedAgain, hintWaits, isReturned] = [from.is(), from.is(), from.is()];
   const [safe, redeemed] = [codesFrom(from), codesFrom(from)];

@@ -31,7 +31,7 @@ export interface State {
   store: Code;
   /** Saves that were given up, and may land all the same. */
   ghosts: Ghost[];
-  /** 0: open; 1: asked to close; 2: rounds have ended; 3: closed. */
+  /** 0: open; 1: asked to close; 2: rounds have ended; 3: what is not stored is written once more; 4: closed. */
   closing: number;
   /** How many things out of the ordinary may still happen. */
   disturbances: number;

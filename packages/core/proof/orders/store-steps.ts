@@ -1,8 +1,8 @@
 import { refreshFailedError } from "../../src/errors.ts";
 import { landed, newLook } from "./desk.ts";
-import { bitOf, codeAt, NOW, nameOf, recordOf } from "./record.ts";
+import { bitOf, codeAt, familyIn, NOW, nameOf, recordOf } from "./record.ts";
 import type { Scene } from "./scene.ts";
-import type { Look, State, Writing, Written } from "./state.ts";
+import type { Ghost, Look, State, Writing, Written } from "./state.ts";
 import type { Add } from "./steps.ts";
 import { answered, checked, goOn, looked, takeTurn } from "./vault.ts";
 
@@ -25,11 +25,16 @@ export function addStore(add: Add, state: State): void {
       `a save of ${nameOf(code)} that was given up comes to the store`,
       ({ state }) => {
         const [ghost] = state.ghosts.splice(index, 1);
-        if (ghost && landed(state, ghost)) state.isHaunted = true;
+        if (ghost && landed(state, ghost) && isHarmful(state, ghost)) state.isHaunted = true;
       },
       { type: "ghost", index },
     );
   });
+}
+
+// It was to overwrite whatever was there, or brings back somebody who has left.
+function isHarmful({ left }: State, { code, expected }: Ghost): boolean {
+  return expected === -1 || (code !== 0 && (left & (1 << familyIn(code))) !== 0);
 }
 
 function addOpening(add: Add, { opening }: State): void {

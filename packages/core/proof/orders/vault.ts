@@ -7,18 +7,15 @@ import type { Look, State, Write, Writing, Written } from "./state.ts";
 
 // The store as vault.ts and writer.ts use it: one write at a time, and looks that look again.
 
-/** The turn of the first in line. What failed before may be there all the same: it looks first. */
+/** The turn of the first in line. What failed before, or is to overwrite something, looks first. */
 export function takeTurn(scene: Scene): void {
   const { state } = scene;
   const next = state.writes.shift();
-  if (next !== "again") {
-    if (next) performWrite(scene, next);
-    return;
-  }
-  const write = state.unsaved;
-  state.unsaved = null;
+  const write = next === "again" ? state.unsaved : next;
+  const looksFirst = next === "again" || state.machine.stored === undefined;
+  if (next === "again") state.unsaved = null;
   if (!write) turnOver(state);
-  else if (isDue(state, write))
+  else if (looksFirst && isDue(state, write))
     state.writing = { ...begun(state, write), phase: "checkingFirst", look: newLook() };
   else performWrite(scene, write);
 }
@@ -28,8 +25,9 @@ function turnOver({ rounds }: State): void {
   for (const renewal of rounds) if (renewal.ahead > 0) renewal.ahead--;
 }
 
-function performWrite(scene: Scene, write: Write, isThere = false): void {
+function performWrite(scene: Scene, write: Write, found?: Code): void {
   const { state } = scene;
+  const isThere = found === write.code;
   state.writing = null;
   if (!isDue(state, write)) {
     ended(scene, write, "skipped");
@@ -41,11 +39,12 @@ function performWrite(scene: Scene, write: Write, isThere = false): void {
   }
   checkWrite(scene, write);
   state.unsaved = null;
-  state.writing = begun(state, write);
+  state.writing = begun(state, write, found);
 }
 
-function begun({ machine: { stored } }: State, write: Write): Writing {
-  const expected = stored === undefined ? -1 : codeOf(stored);
+/** Over what it is written: what is known, else what was found, else whatever it is. */
+function begun({ machine: { stored } }: State, write: Write, found: Code | -1 = -1): Writing {
+  const expected = stored === undefined ? found : codeOf(stored);
   return { write, expected, phase: "asked", written: "stored", look: null, isSecond: false };
 }
 
@@ -93,9 +92,8 @@ export function goOn(scene: Scene, writing: Writing): void {
 export function checked(scene: Scene, writing: Writing, found: Code | undefined): void {
   const { write, phase, expected } = writing;
   const { state } = scene;
-  const again: Writing = { ...begun(state, write), isSecond: true };
   if (phase === "checkingFirst") {
-    performWrite(scene, write, found === write.code);
+    performWrite(scene, write, found);
     return;
   }
   if (found === write.code) {
@@ -106,14 +104,16 @@ export function checked(scene: Scene, writing: Writing, found: Code | undefined)
     conclude(scene, write, "lost");
     return;
   }
-  // What it is to follow has landed late: it is written over.
-  const isNews = again.expected !== -1 && expected !== -1 && again.expected !== expected;
-  if (!isNews) {
+  const again: Writing = { ...begun(state, write, found), isSecond: true };
+  // What it is to follow has landed late, or something is to be overwritten: known by now, it is written over.
+  const isNews = again.expected !== -1 && again.expected !== expected;
+  const isForeign = again.expected === 0 && found === 0;
+  if (!isNews && !isForeign) {
     lostForGood(scene, write);
     return;
   }
   state.unsaved = null;
-  state.writing = again;
+  state.writing = isNews ? again : { ...again, expected: -1 };
 }
 
 function lostForGood(scene: Scene, write: Write): void {
@@ -165,7 +165,7 @@ export function looked(scene: Scene, look: Look, isOver: () => void): Code | und
   changed(state);
   isOver();
   const { writing } = state;
-  const isOurs = code !== 0 && (writing?.phase === "asked" || writing?.phase === "acted");
+  const isOurs = writing?.phase === "asked" || writing?.phase === "acted";
   if (!isOurs || writing.write.code !== code) dispatchFound(scene, recordOf(code));
   return code;
 }

@@ -62,7 +62,7 @@ const SIGHTINGS: Readonly<Record<string, Sighting>> = {
   "a restoration is rejected": ({ machine }, _, before) =>
     before.machine.status === "restoring" && machine.status === "signedOut" && before.closing === 0,
   "a session is closed while a round runs": ({ closing, machine }) => closing === 1 && machine.round !== null,
-  "a session is closed": ({ closing }) => closing === 3,
+  "a session is closed": ({ closing }) => closing === 4,
 };
 
 /** What steps themselves say. */

@@ -1,5 +1,4 @@
 import type { Bounds } from "./bounds.ts";
-import { enqueue } from "./desk.ts";
 import {
   type Age,
   ageOf,
@@ -108,23 +107,27 @@ function signIn({ state, dispatch }: Scene): void {
   if (record) dispatch({ type: "signIn", record });
 }
 
-function signOut({ state, dispatch }: Scene): void {
+function signOut({ dispatch }: Scene): void {
   dispatch({ type: "signOut" });
-  enqueue(state, { kind: "session", code: 0, round: null, attempt: 0 });
 }
 
-// Rounds end, then what is not stored is written once more, then it is over.
-function addClosing(add: Add, { closing, rounds, writes, writing }: State): void {
+// Rounds end, then what is being written; what is not stored is written once more, then it is over.
+function addClosing(add: Add, { closing, rounds, writes, writing, unsaved }: State): void {
   if (closing === 1 && rounds.every(({ phase }) => phase === "told"))
     add("own", "closing goes on: all rounds have ended", ({ state }) => {
       state.closing = 2;
-      if (state.unsaved) state.writes.push("again");
     });
-  if (closing === 2 && !writing && writes.length === 0) add("own", "the session is closed", closed);
+  if (closing < 2 || closing > 3 || writing || writes.length > 0) return;
+  if (closing === 2 && unsaved)
+    add("own", "closing goes on: what is not stored is written once more", ({ state }) => {
+      state.closing = 3;
+      state.writes.push("again");
+    });
+  else add("own", "the session is closed", closed);
 }
 
 function closed({ state, dispatch }: Scene): void {
-  state.closing = 3;
+  state.closing = 4;
   state.unsaved = null;
   dispatch({ type: "close" });
 }

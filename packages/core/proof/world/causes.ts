@@ -30,7 +30,9 @@ export function causeOf(one: Attempt, other: Attempt, facts: Facts): Cause | und
   if (isLeft(one, other, landed, facts)) return LEFT;
   if (isShared(one, other)) return SHARED;
   const failed = facts.saves.filter(({ isUnsure, began }) => isUnsure && began < other.began);
-  if (!isSeen && failed.some((save) => isOf(save, one))) return UNSAVED;
+  // Of two answers to one token its context stores the first that it read.
+  const brothers = facts.attempts.filter(({ by, presented }) => by === one.by && presented === one.presented);
+  if (!isSeen && failed.some((save) => brothers.some((brother) => isOf(save, brother)))) return UNSAVED;
   if (failed.some((save) => save.by === other.by && save.refreshToken === other.presented)) return UNSAVED;
   return undefined;
 }

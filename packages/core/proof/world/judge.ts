@@ -72,9 +72,7 @@ export function createJudge(world: World): Judge {
         const { state } = session;
         const served = (state.status === "signedIn" && state.tokens.accessToken) || state.status;
         const held = world.store.held?.tokens.accessToken ?? "signedOut";
-        const isOther = familyOf(served) !== familyOf(held);
-        const isUndone = isOther && facts.saves.some(({ undoes }) => undoes);
-        const isExcused = isBrother(served, held) || isDead(held) || isUndone;
+        const isExcused = isBrother(served, held) || isDead(held) || facts.saves.some(({ undoes }) => undoes);
         if (served !== held && !isExcused)
           world.violate(`${context.name} ends with ${served}, the store with ${held}`);
       }
@@ -98,11 +96,14 @@ export function createJudge(world: World): Judge {
     );
   }
 
-  // Where it is not known whether a sign-in was stored, its session overwrites whatever is there.
+  // Where a sign-in was not stored, or nobody knows whether it was, its session overwrites whatever is there.
   function isUnsure(context: Context, { family }: SessionRecord): boolean {
     return facts.saves.some(
-      ({ by, isUnsure, record }) =>
-        by === context && isUnsure && record?.family === family && record.generation === 0,
+      ({ by, isUnsure, landed, record }) =>
+        by === context &&
+        (isUnsure || landed === undefined) &&
+        record?.family === family &&
+        record.generation === 0,
     );
   }
 

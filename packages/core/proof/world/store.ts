@@ -118,10 +118,16 @@ export function createSharedStore(world: World): SharedStore {
     world.judge.landing(context, record, held);
     held = record;
     const wished = record ? facts.saves.find((other) => isSameWish(other, fact)) : fact;
-    fact.undoes = facts.saves.some(
+    const isOlder = facts.saves.some(
       (other) =>
         other.landed !== undefined && other.began > (wished ?? fact).began && !isSameWish(other, fact),
     );
+    // What its own context has left meanwhile is back.
+    const family = world.families.trace(record?.tokens.accessToken)?.family;
+    const isLeft = facts.leavings.some(
+      (left) => left.by === context && left.family === family && left.at > fact.began,
+    );
+    fact.undoes = isOlder || isLeft;
     if (fact.undoes) world.count("a save undid a later one");
     fact.landed = world.moment();
     if (record?.tokens.accessToken) facts.held.add(record.tokens.accessToken);
