@@ -25,7 +25,7 @@ export function createSection(name: string, longest: number, lease: Enter): Excl
     }
 
     function end(): void {
-      over.abort(new Error("The section ended too early"));
+      over.abort(new Error("The section ended early"));
     }
 
     function leave(): void {
