@@ -39,6 +39,7 @@ const documented = {
     "stepUpChallenge",
   ],
   "@freshtoken/oauth/dpop": ["browserKey", "dpop"],
+  "@freshtoken/sqlite": ["sqliteStore"],
   "@freshtoken/testing": [
     "createClock",
     "createGate",

@@ -17,10 +17,8 @@ export interface Desk {
   readonly own: WeakSet<AbortSignal>;
   /** Reads the store, and tells the session what it holds. Rejects when it cannot be read in time. */
   look(): Promise<SessionRecord | null>;
-  /** True while the session serves exactly this record; null: none. */
+  /** True while the session serves exactly this record, and nobody has signed in or out since the round began; null: none. */
   serves(record: SessionRecord | null): boolean;
-  /** True once a rejection has ended this family, until somebody signs in or out. */
-  hasEnded(family: string): boolean;
   /** Stores a record in its turn, where `due` still holds by then. A lost write has looked what is there. */
   save(wish: Wish): Promise<Written>;
   /** Waits until what was to be stored by now has been, or could not be; undefined: it has. */
@@ -135,7 +133,7 @@ export async function renew({ reason, from }: Round, desk: Desk, overtaken: Abor
   // Rejected is believed only after another look: where a peer has rotated the token since, this round is outrun.
   async function believe(verdict: Verdict): Promise<Outcome> {
     const found = await desk.look();
-    const due = () => desk.serves(from) || desk.hasEnded(from.family);
+    const due = () => desk.serves(from) || desk.serves(null);
     // What is not of our family stays.
     const written = found?.family === from.family ? await desk.save({ record: null, due }) : "stored";
     return { type: "rejected", what: verdict.what, cause: evidence(verdict), stored: written === "stored" };

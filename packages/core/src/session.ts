@@ -177,8 +177,8 @@ export function openSession(options: SessionOptions): OpenSession {
   function start(round: Round): void {
     const mine = reign;
     overtaken = new AbortController();
-    const own: Desk = { ...desk, serves: (record) => reign === mine && desk.serves(record) };
-    const work = renew(round, own, overtaken.signal).then((outcome) =>
+    const bound: Desk = { ...desk, serves: (record) => reign === mine && desk.serves(record) };
+    const work = renew(round, bound, overtaken.signal).then((outcome) =>
       dispatch({ type: "ended", round, outcome, now: clock.now() }),
     );
     // Also those that were overtaken: what they bring late may have to be revoked.
@@ -232,7 +232,6 @@ export function openSession(options: SessionOptions): OpenSession {
     own,
     look: () => vault.look(true),
     serves: (record) => sameRecord(machine.record, record),
-    hasEnded: (family) => machine.rejected?.family === family,
     save: vault.save,
     written: vault.written,
     renewedLate: (record, stored) => dispatch({ type: "renewedLate", record, stored }),

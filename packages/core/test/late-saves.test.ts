@@ -227,3 +227,29 @@ function answeredLate(gate: Gate): StoreFault {
     return stored;
   };
 }
+
+// What was signed out is back, by a save that came late: it is another reign, of which an earlier round knows nothing.
+test("stores no renewal of a family that was signed out and is back, without serving it", async () => {
+  const [server, clock, shared, landing] = [createServer(), createClock(), createSharedStore(), createGate()];
+  const { session } = sessionOn(server, { store: shared.peer(), clock });
+  const { session: other } = sessionOn(server, { store: shared.peer(), clock });
+  shared.next("save", late(landing));
+  const signedIn = session.signIn(server.signIn());
+  await clock.advance(10_000);
+  await signedIn;
+  await clock.advance(300);
+  shared.next("save", () => new Promise(() => {}));
+  const refreshed = other.refresh().catch(() => {});
+  await settled();
+  await session.signOut();
+  await settled();
+
+  landing.open();
+  await clock.advance(11_000);
+  await refreshed;
+  shared.hint();
+  await settled();
+
+  const held = shared.held?.tokens.accessToken;
+  expect(other.state).toMatchObject({ tokens: { accessToken: held } });
+});

@@ -234,3 +234,25 @@ test("leaves the signal alone once the task has run", async () => {
 
   expect(given?.aborted).toBe(false);
 });
+
+// Nearly a promise: it answers to `then` alone.
+function thenable(then: () => unknown): object {
+  return new Proxy({}, { get: (_, name) => (name === "then" ? then() : undefined) });
+}
+
+test.each([
+  ["never settles", thenable(() => () => {})],
+  [
+    "cannot be asked",
+    thenable(() => {
+      throw new Error("cannot be asked");
+    }),
+  ],
+])("rejects with the reason of a store, also where that is nearly a promise, which %s", async (_, reason) => {
+  const { ends, end } = enter(() => Promise.reject(reason));
+
+  await settled();
+
+  expect(ends.map((ended) => Object.is(ended, reason))).toStrictEqual([true]);
+  await end;
+});

@@ -777,3 +777,29 @@ test("stays signed out while the store still holds what was rejected", async () 
   expect(shared.held?.tokens.accessToken).toBe("a0");
   expect(one.state).toMatchObject({ status: "signedOut" });
 });
+
+test("tells a rejection as one where a hint comes while the store is emptied", async () => {
+  const [server, clock, shared, answering] = [
+    createServer(),
+    createClock(),
+    createSharedStore(),
+    createGate(),
+  ];
+  const { session, events } = sessionOn(server, { store: shared.peer(), clock });
+  await session.signIn(server.signIn());
+  server.next("token", { status: 400, json: { error: "invalid_grant" } });
+  shared.next("save", async (perform) => {
+    const stored = perform();
+    await answering.pass();
+    return stored;
+  });
+  const refreshed = session.refresh().catch(({ code }) => code);
+  await answering.reached(1);
+  shared.hint();
+  await settled();
+
+  answering.open();
+
+  expect(await refreshed).toBe("ERR_REFRESH_REJECTED");
+  expect(events.at(-1)).toMatchObject({ type: "signedOut", by: "us" });
+});

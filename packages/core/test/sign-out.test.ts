@@ -1,4 +1,4 @@
-import type { TokenSet } from "@freshtoken/core";
+import { memoryStore, type TokenSet } from "@freshtoken/core";
 import { createGate, createServer, ledger, type Server, story } from "@freshtoken/testing";
 import { expect, test, vi } from "vitest";
 import { createSharedStore, hangs, late, rejects } from "./shared-store.ts";
@@ -476,3 +476,63 @@ test("leaves no rejection unhandled where there is nobody to sign out, and the s
 
   expect(unhandled.mock.calls).toStrictEqual([]);
 });
+
+test("stays signed out where a rejection could not be stored, and a peer stores a renewal during the sign-out", async () => {
+  const [server, clock] = [createServer({ grace: { uses: 1 } }), createClock()];
+  const [shared, removing] = [createSharedStore(), createGate()];
+  const { session } = sessionOn(server, { store: shared.peer(), clock });
+  const { session: other } = sessionOn(server, { store: shared.peer(), clock });
+  await session.signIn(server.signIn());
+  await settled();
+  shared.next("save", rejects, rejects);
+  await other.refresh();
+  server.next("token", { status: 400, json: { error: "invalid_grant" } });
+  await session.refresh().catch(() => {});
+  shared.next("save", late(removing));
+
+  const signedOut = session.signOut();
+  await removing.reached(1);
+  await clock.advance(1_000);
+  removing.open();
+  await signedOut;
+  await settled();
+
+  expect([session.state.status, shared.held]).toStrictEqual(["signedOut", null]);
+});
+
+test.each(["waitUntil", "load", "exclusive"])(
+  "empties the store where %s signs out while a refresh begins",
+  async (name) => {
+    const [server, clock, store] = [createServer(), createClock(), memoryStore()];
+    let leave = () => {};
+    const leaves = (where: string) => {
+      if (where === name) leave();
+    };
+    const { session } = sessionOn(server, {
+      clock,
+      waitUntil: () => leaves("waitUntil"),
+      store: {
+        ...store,
+        load() {
+          leaves("load");
+          return store.load();
+        },
+        exclusive(task) {
+          leaves("exclusive");
+          return task();
+        },
+      },
+    });
+    await session.signIn(server.signIn());
+    let signedOut: Promise<void> | undefined;
+    leave = () => {
+      leave = () => {};
+      signedOut = session.signOut();
+    };
+
+    await session.refresh().catch(() => {});
+    await signedOut;
+
+    expect([session.state.status, store.load()]).toStrictEqual(["signedOut", null]);
+  },
+);

@@ -1,4 +1,4 @@
-import { memoryStore, type SessionRecord, type SessionStore } from "@freshtoken/core";
+import { memoryStore, type SessionOptions, type SessionRecord, type SessionStore } from "@freshtoken/core";
 import { createGate, createServer, ledger, story } from "@freshtoken/testing";
 import { expect, test } from "vitest";
 import { createSharedStore, hangs, late, loses, rejects, throws } from "./shared-store.ts";
@@ -474,4 +474,62 @@ test("says storeFailed of what a store throws or returns, also where asking it w
   await expect(session.tokens()).rejects.toMatchObject({ code: "ERR_REFRESH_FAILED" });
 
   expect(events.map(({ type }) => type)).toStrictEqual(["storeFailed"]);
+});
+
+test("refreshes and signs out though hints come faster than the store can be read", async () => {
+  const [server, clock, memory] = [createServer(), createClock(), memoryStore()];
+  let hint = () => {};
+  const store: SessionStore = {
+    save: memory.save,
+    async load() {
+      const held = memory.load();
+      await new Promise<void>((resolve) => clock.timer(resolve, 20, false));
+      return held;
+    },
+    subscribe(changed) {
+      hint = changed;
+      return () => {};
+    },
+  };
+  const { session } = sessionOn(server, { clock, store });
+  // Half a read ahead: somebody else finds something during each look.
+  async function flooded(work: () => Promise<unknown>): Promise<boolean> {
+    let isOver = false;
+    hint();
+    await clock.advance(10);
+    void work().then(() => {
+      isOver = true;
+    });
+    for (let ms = 0; ms < 2_000 && !isOver; ms += 10) {
+      hint();
+      await clock.advance(10);
+    }
+    return isOver;
+  }
+  await flooded(() => session.signIn(server.signIn()));
+
+  const refreshed = await flooded(session.refresh);
+  const signedOut = await flooded(session.signOut);
+
+  expect([refreshed, signedOut, await memory.load()]).toStrictEqual([true, true, null]);
+  expect(ledger(server.log)).toMatchObject({ refreshes: 1, reuses: 0 });
+});
+
+test.each<[string, Partial<SessionOptions>]>([
+  ["first tokens", { tokens: { accessToken: "a0", refreshToken: "r0" } }],
+  ["what a refresh restores", { restore: true, refresh: async () => ({ access_token: "a0" }) }],
+])("stores %s over a record that is malformed, also where the store compares", async (_, options) => {
+  const malformed = {
+    family: "old",
+    generation: "1",
+    tokens: { accessToken: "x" },
+  } as unknown as SessionRecord;
+  const [server, shared, clock] = [createServer(), createSharedStore(malformed), createClock()];
+  const { session } = sessionOn(server, { clock, store: shared.peer(), ...options });
+
+  await session.loaded;
+  await clock.advance(60_000);
+
+  expect([session.state.status, shared.held?.tokens.accessToken]).toStrictEqual(["signedIn", "a0"]);
+  expect(clock.timers.all).toBe(0);
 });

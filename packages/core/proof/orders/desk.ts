@@ -1,5 +1,5 @@
 import { type Code, codeOf } from "./record.ts";
-import type { Ghost, Look, State, Write } from "./state.ts";
+import type { Ghost, Look, Renewal, State, Write } from "./state.ts";
 
 // What rounds and the vault share.
 
@@ -7,8 +7,9 @@ export function newLook(): Look {
   return { seen: undefined, dirty: false, call: 0 };
 }
 
-export function serves({ machine }: State, code: Code): boolean {
-  return codeOf(machine.record) === code;
+/** As a round sees it: what is served since somebody has signed in or out is not what it knows. */
+export function serves({ machine }: State, code: Code, round?: Renewal): boolean {
+  return !round?.overtaken && codeOf(machine.record) === code;
 }
 
 export function enqueue(state: State, write: Write): void {

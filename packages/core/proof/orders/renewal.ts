@@ -72,7 +72,7 @@ export function awaitWrites(
   renewal.ahead = writes.length + (writing ? 1 : 0);
   renewal.phase = isRepeated ? "repeating" : "settling";
   if (renewal.ahead > 0) return;
-  if (!serves(scene.state, renewal.from)) {
+  if (!serves(scene.state, renewal.from, renewal)) {
     end(renewal, "overtaken");
     return;
   }
@@ -183,7 +183,7 @@ export function end(renewal: Renewal, ending: Ending): void {
 
 /** It sleeps before the next attempt, outside the section. */
 export function rest({ state }: Scene, renewal: Renewal): void {
-  if (!serves(state, renewal.from)) {
+  if (!serves(state, renewal.from, renewal)) {
     end(renewal, "overtaken");
     return;
   }
@@ -196,7 +196,7 @@ export function awaken(state: State): void {
 }
 
 export function afterSleep(scene: Scene, renewal: Renewal): void {
-  if (!serves(scene.state, renewal.from)) {
+  if (!serves(scene.state, renewal.from, renewal)) {
     end(renewal, "overtaken");
     return;
   }

@@ -91,8 +91,8 @@ function perform(scene: Scene, effect: Effect): void {
 function overtake(state: State): void {
   const { latest } = state;
   forgetWishes(state);
+  for (const renewal of state.rounds) renewal.overtaken = true;
   if (latest) {
-    latest.overtaken = true;
     latest.isInSection = false;
     if (latest.phase === "queueing") end(latest, "failed");
   }

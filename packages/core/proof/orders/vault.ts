@@ -51,13 +51,11 @@ function begun({ machine: { stored } }: State, write: Write, found: Code | -1 = 
 /** As the `due` of session.ts and renewal.ts. */
 function isDue(state: State, { kind, code, round, attempt }: Write): boolean {
   if (!round || kind === "session") return attempt === 0 && serves(state, code);
-  if (kind === "believe") return serves(state, round.from) || hasEnded(state, round.from);
+  if (kind === "believe") return serves(state, round.from, round) || serves(state, 0, round);
   const isFirst = round.concluded === 0 || round.concluded === attempt;
-  return isFirst && (serves(state, round.from) || (round.concluded !== 0 && serves(state, code)));
-}
-
-function hasEnded({ machine: { rejected } }: State, code: Code): boolean {
-  return rejected?.family === recordOf(code)?.family;
+  return (
+    isFirst && (serves(state, round.from, round) || (round.concluded !== 0 && serves(state, code, round)))
+  );
 }
 
 /** The save is answered. */
