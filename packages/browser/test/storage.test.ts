@@ -81,10 +81,10 @@ describeIn(CHROMIUM, "the storage of Chromium", () => {
     await put(plain, { family: "f", generation: 0 });
     const page = await browser.open(site.page({ tokens: site.server.signIn() }));
 
-    await page.ask("becomes", "signedIn a0");
-    await page.visit(site.page());
+    const other = await browser.open(site.page());
+    await other.ask("becomes", "signedIn a0");
     expect(await page.ask("state")).toBe("signedIn a0");
-    await Promise.all([plain.close(), page.close(), site.close()]);
+    await Promise.all([plain.close(), page.close(), other.close(), site.close()]);
   });
 
   test("stays signed in where the database cannot be opened for a while, and says so", async () => {
