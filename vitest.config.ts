@@ -47,6 +47,8 @@ export default defineConfig({
     setupFiles: ["./vitest.setup.ts"],
     globalSetup: ["./packages/testing/test/host-setup.ts"],
     testTimeout: 20_000,
+    // A browser that starts on a machine at work takes its time.
+    hookTimeout: 60_000,
     coverage: { include: ["packages/*/src/**"] },
     projects: hasChromium ? [inNode, inChromium] : [inNode],
   },

@@ -11,6 +11,7 @@ import { packed, tar } from "./packed.mjs";
 // The values that each entry documents, no more and no fewer.
 const documented = {
   "@freshtoken/axios": ["attachSession"],
+  "@freshtoken/browser": ["browserStore"],
   "@freshtoken/core": [
     "FreshtokenError",
     "NotReplayableError",

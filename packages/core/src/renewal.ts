@@ -63,11 +63,13 @@ export async function renew({ reason, from }: Round, desk: Desk, overtaken: Abor
   }
 
   // All that others must not do at the same time: one load, one attempt with its one repeat, one save.
-  async function section(): Promise<Outcome | Verdict> {
+  // Where the section ended before its time, another may be redeeming the token that was loaded in it.
+  async function section(isHeld = () => true): Promise<Outcome | Verdict> {
     const loaded = await desk.look();
     // A late answer may have brought newer tokens, which are served once they are stored.
     for (let pending = desk.written(); pending; pending = desk.written()) await pending;
     if (!desk.serves(from)) return OVERTAKEN;
+    if (!isHeld()) return LEFT;
     const { tokens } = loaded && sameRecord(loaded, from) ? loaded : from;
     known.push(tokens);
     let answer = await ask(tokens);
@@ -76,6 +78,7 @@ export async function renew({ reason, from }: Round, desk: Desk, overtaken: Abor
       await desk.look().catch(() => {});
       for (let pending = desk.written(); pending; pending = desk.written()) await pending;
       if (!desk.serves(from)) return OVERTAKEN;
+      if (!isHeld()) return LEFT;
       repeated = true;
       answer = await ask(tokens);
     }
@@ -163,3 +166,11 @@ export async function renew({ reason, from }: Round, desk: Desk, overtaken: Abor
 }
 
 const OVERTAKEN: Outcome = { type: "overtaken" };
+
+const LEFT: Verdict = {
+  type: "failed",
+  what: "the exclusive section ended too early",
+  error: undefined,
+  lost: false,
+  permanent: false,
+};

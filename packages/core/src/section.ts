@@ -1,6 +1,9 @@
 import { DeadlineError } from "./deadline.ts";
 import type { Settings } from "./options.ts";
 
+/** Work for a section. `isHeld`: nobody else can be in it yet. A store ends a section before its time where it must. */
+export type Task<R> = (isHeld?: () => boolean) => Promise<R>;
+
 /**
  * Runs a task while nobody else who shares the store runs one. Waits for its turn at most `refreshTimeout`.
  * When `overtaken` aborts the section ends at once, and the task runs on outside it.
@@ -8,7 +11,7 @@ import type { Settings } from "./options.ts";
  */
 export async function exclusively<R>(
   { store, clock, refreshTimeout }: Settings,
-  task: () => Promise<R>,
+  task: Task<R>,
   overtaken: AbortSignal,
 ): Promise<R> {
   if (!store.exclusive) return task();
@@ -19,18 +22,23 @@ export async function exclusively<R>(
   const gaveUp = aborted(waiting.signal);
   const ended = aborted(overtaken);
   let running: Promise<R> | undefined;
+  let isHeld = true;
   let stop = clock.timer(late, refreshTimeout, false);
 
   async function inside(): Promise<void> {
     if (waiting.signal.aborted || running) return;
     stop();
-    running = task();
+    running = task(() => isHeld);
     await Promise.race([running, ended]).catch(() => {});
     stop = clock.timer(late, refreshTimeout, false);
   }
 
   overtaken.addEventListener("abort", giveUp);
   const left = (async () => store.exclusive?.(inside, { signal: waiting.signal }))();
+  const leave = () => {
+    isHeld = false;
+  };
+  left.then(leave, leave);
   // A reason is not asked what it is, which a promise would be.
   let reason: unknown;
   const because = (why: unknown) => {

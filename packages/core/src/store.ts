@@ -25,7 +25,10 @@ export interface SessionStore {
     record: SessionRecord | null,
     expected?: SessionRecord | null,
   ): boolean | void | Promise<boolean | void>;
-  /** Runs a task while nobody else who shares the store runs one; gives up waiting when the signal aborts. */
+  /**
+   * Runs a task while nobody else who shares the store runs one; gives up waiting when the signal aborts. Rejects
+   * where the section must end before its task, as when a page is left: the session then presents nothing more in it.
+   */
   exclusive?<R>(task: () => Promise<R>, options: { signal: AbortSignal }): Promise<R>;
   /** Calls `changed` when others may have written: a hint to load again. Returns its undo. */
   subscribe?(changed: () => void): () => void;

@@ -69,6 +69,56 @@ test("covers one load, one attempt and one save by the exclusive section", async
   expect(shared.log).toStrictEqual(["enter", "load", "loaded a0", "attempt", "save a1", "saved a1", "leave"]);
 });
 
+// A section that the store ends before its time, as a page does that is left.
+function endingEarly(shared: SharedStore): () => Promise<void> {
+  let end = (_: Error) => {};
+  const ended = new Promise<never>((_, reject) => {
+    end = reject;
+  });
+  shared.next("exclusive", (perform) => Promise.race([perform(), ended]));
+  return () => {
+    end(new Error("the page was left"));
+    return settled();
+  };
+}
+
+test("redeems nothing where the section has ended while it loaded, and goes in again", async () => {
+  const { server, shared, clock, one } = await peers({}, 1);
+  const gate = createGate();
+  shared.next("load", late(gate));
+  const end = endingEarly(shared);
+
+  const refreshed = one.refresh();
+  await gate.reached(1);
+  await end();
+  gate.open();
+  await settled();
+  expect(ledger(server.log)).toMatchObject({ attempts: 0 });
+  await clock.advance(300);
+
+  expect(await refreshed).toMatchObject({ accessToken: "a1" });
+  expect(shared.log.filter((line) => line === "enter")).toHaveLength(2);
+});
+
+test("repeats no lost answer where the section has ended meanwhile: another may be redeeming", async () => {
+  const { server, shared, clock, one, two } = await peers();
+  const gate = createGate();
+  server.next("token", { reset: "before", actAfter: gate });
+  const end = endingEarly(shared);
+
+  const refreshed = one.refresh();
+  await gate.reached(1);
+  await end();
+  gate.open();
+  await settled();
+  expect(ledger(server.log)).toMatchObject({ attempts: 1 });
+  await two.refresh();
+  await clock.advance(300);
+
+  expect(await refreshed).toMatchObject({ accessToken: "a1" });
+  expect(ledger(server.log)).toMatchObject({ attempts: 2, refreshes: 1, reuses: 0 });
+});
+
 test("repeats a lost answer inside the exclusive section", async () => {
   const { server, shared, one } = await peers();
   server.next("token", { reset: "before" });

@@ -1,0 +1,1 @@
+export { type BrowserStoreOptions, browserStore } from "./browser-store.ts";

@@ -1,0 +1,125 @@
+import { afterEach, beforeEach, expect, test, vi } from "vitest";
+import type { Database } from "../src/database.ts";
+import { createLease } from "../src/lease.ts";
+
+beforeEach(() => void vi.useFakeTimers());
+afterEach(() => void vi.useRealTimers());
+
+/** What the lease needs of a database, with the value in sight and each transaction in the test's hands. */
+function createShelf() {
+  const shelf = {
+    value: undefined as unknown,
+    /** Runs before each transaction ends. */
+    before: async () => {},
+    database: {
+      isThere: true,
+      async transact(_, __, work) {
+        const values = {
+          put: (value: unknown) => {
+            shelf.value = value;
+          },
+          delete: () => {
+            shelf.value = undefined;
+          },
+        };
+        const result = work(shelf.value, values as unknown as IDBObjectStore);
+        await shelf.before();
+        return result;
+      },
+    } satisfies Database as Database,
+  };
+  return shelf;
+}
+
+const never = new AbortController().signal;
+const another = { owner: 0, ms: 1_000 };
+
+test("runs a task, and leaves nothing behind", async () => {
+  const shelf = createShelf();
+  const enter = createLease("lease", 1_000, shelf.database);
+
+  expect(await enter(async () => shelf.value, never)).toMatchObject({ ms: 1_000, since: Date.now() });
+  expect([shelf.value, vi.getTimerCount()]).toStrictEqual([undefined, 0]);
+});
+
+test("waits until another's lease is over, and not longer", async () => {
+  const shelf = createShelf();
+  shelf.value = { ...another, since: Date.now() };
+  const ran = vi.fn(async () => {});
+  const entered = createLease("lease", 1_000, shelf.database)(ran, never);
+
+  await vi.advanceTimersByTimeAsync(999);
+  expect(ran).not.toHaveBeenCalled();
+  await vi.advanceTimersByTimeAsync(151);
+  await entered;
+
+  expect(ran).toHaveBeenCalledOnce();
+});
+
+test("takes a lease for none that a clock wrote which was ahead", async () => {
+  const shelf = createShelf();
+  shelf.value = { ...another, since: Date.now() + 60_000 };
+
+  expect(await createLease("lease", 1_000, shelf.database)(async () => "ran", never)).toBe("ran");
+});
+
+test("takes its turn anew where it was frozen after it had taken it", async () => {
+  const shelf = createShelf();
+  const taken: number[] = [];
+  shelf.before = async () => {
+    taken.push(Date.now());
+    if (taken.length === 1) vi.setSystemTime(Date.now() + 1_000);
+  };
+  const entered = createLease("lease", 1_000, shelf.database)(async () => shelf.value, never);
+  await vi.advanceTimersByTimeAsync(150);
+
+  expect(await entered).toMatchObject({ since: taken[1] });
+});
+
+test("rejects where another has taken the turn over, whose lease it leaves alone, and the task runs on", async () => {
+  const shelf = createShelf();
+  let finish = () => {};
+  const ended = vi.fn();
+  const task = () =>
+    new Promise<void>((resolve) => {
+      finish = resolve;
+    }).then(ended);
+  const outcome = createLease("lease", 900, shelf.database)(task, never).catch((error: unknown) => error);
+  await vi.advanceTimersByTimeAsync(0);
+  const others = { ...another, since: Date.now() };
+  shelf.value = others;
+  await vi.advanceTimersByTimeAsync(300);
+
+  expect(await outcome).toStrictEqual(new Error("Another page has taken the turn over"));
+  finish();
+  await vi.advanceTimersByTimeAsync(0);
+  expect(ended).toHaveBeenCalledOnce();
+  expect(shelf.value).toBe(others);
+});
+
+test("does not take its turn for unbroken where another has had one meanwhile", async () => {
+  const shelf = createShelf();
+  const outcome = createLease(
+    "lease",
+    900,
+    shelf.database,
+  )(() => new Promise(() => {}), never).catch((error: unknown) => error);
+  await vi.advanceTimersByTimeAsync(0);
+  shelf.value = undefined;
+  await vi.advanceTimersByTimeAsync(300);
+
+  expect(await outcome).toStrictEqual(new Error("Another page has taken the turn over"));
+});
+
+test("drops what it took where it was given up meanwhile, and runs nothing", async () => {
+  const shelf = createShelf();
+  const controller = new AbortController();
+  shelf.before = async () => controller.abort(new Error("given up"));
+  const ran = vi.fn(async () => {});
+
+  await expect(createLease("lease", 1_000, shelf.database)(ran, controller.signal)).rejects.toThrow(
+    "given up",
+  );
+  await vi.advanceTimersByTimeAsync(0);
+  expect([ran.mock.calls, shelf.value]).toStrictEqual([[], undefined]);
+});

@@ -1,0 +1,77 @@
+import { spawnSync } from "node:child_process";
+import { createSession } from "@freshtoken/core";
+import { sessionFetch } from "@freshtoken/fetch";
+import { createServer, ledger } from "@freshtoken/testing";
+import { expect, test } from "vitest";
+import { type BrowserStoreOptions, browserStore } from "../src/index.ts";
+
+test("renders on a server: nobody is signed in, and nothing is said", async () => {
+  const events: string[] = [];
+  const session = createSession({ refresh: async () => null, store: browserStore({ name: "main" }) });
+  session.subscribe(({ type }) => events.push(type));
+  await session.loaded;
+
+  await session.close();
+
+  expect(session.state).toStrictEqual({ status: "signedOut" });
+  expect(events).toStrictEqual(["loaded"]);
+});
+
+test("keeps a session in memory where there is no browser, and says so once", async () => {
+  const server = createServer();
+  const events: string[] = [];
+  const session = createSession({
+    refresh: ({ refreshToken }) =>
+      server.fetch("/token", {
+        method: "POST",
+        body: new URLSearchParams({ grant_type: "refresh_token", refresh_token: refreshToken }),
+      }),
+    store: browserStore({ name: "main" }),
+  });
+  session.subscribe(({ type }) => events.push(type));
+  const authorized = sessionFetch(session, { fetch: server.fetch, origins: [server.origin] });
+  await session.signIn(server.signIn());
+
+  for (let expiry = 0; expiry < 2; expiry++) {
+    server.expire();
+    const answers = await Promise.all(Array.from({ length: 3 }, () => authorized(`${server.origin}/me`)));
+    expect(answers.map(({ status }) => status)).toStrictEqual([200, 200, 200]);
+  }
+
+  expect(events.filter((type) => type === "storeFailed")).toHaveLength(1);
+  expect(ledger(server.log)).toMatchObject({ attempts: 2, reuses: 0 });
+  await session.signOut();
+  expect(session.state).toStrictEqual({ status: "signedOut" });
+  await session.close();
+});
+
+test("changes nothing by being imported, and keeps no process alive", () => {
+  const program = `
+    const before = Object.getOwnPropertyNames(globalThis).length;
+    const { browserStore } = await import("@freshtoken/browser");
+    const { createSession } = await import("@freshtoken/core");
+    console.log(Object.getOwnPropertyNames(globalThis).length - before);
+    const session = createSession({ refresh: async () => null, store: browserStore({ name: "main" }) });
+    await session.signIn({ accessToken: "a0" });
+    console.log(session.state.status);
+  `;
+  const args = ["--conditions=@freshtoken/source", "--input-type=module", "--eval", program];
+  const { status, stdout, stderr } = spawnSync(process.execPath, args, {
+    cwd: `${import.meta.dirname}/..`,
+    encoding: "utf8",
+    timeout: 15_000,
+  });
+
+  expect([status, stdout, stderr]).toStrictEqual([0, "0\nsignedIn\n", ""]);
+});
+
+test.each<[string, unknown]>([
+  ["no name", {}],
+  ["an empty name", { name: "" }],
+  ["a name that is none", { name: 7 }],
+  ["a lease of 0", { name: "main", lease: 0 }],
+  ["a section without end", { name: "main", longestSection: Number.NaN }],
+])("refuses %s at once, and says what it takes", (_, options) => {
+  const message = "browserStore takes a `name`, and a `longestSection` and a `lease` of more than 0 ms";
+  expect(() => browserStore(options as BrowserStoreOptions)).toThrow(new TypeError(message));
+});
