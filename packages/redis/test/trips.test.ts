@@ -17,11 +17,9 @@ interface Member {
 async function members(count: number, server: Server): Promise<[Member, Member, ...Member[]]> {
   const id = desk.id();
   const clock = createClock();
-  const all: Member[] = [];
-  for (let index = 0; index < count; index++) {
-    const connection = observed(await desk.connect());
-    const session = createSession({
-      store: redisStore({ client: connection, id, clock }),
+  const open = (client: Observed) =>
+    createSession({
+      store: redisStore({ client, id, clock }),
       clock,
       refresh: ({ refreshToken }) =>
         server.fetch("/token", {
@@ -29,8 +27,14 @@ async function members(count: number, server: Server): Promise<[Member, Member, 
           body: new URLSearchParams({ grant_type: "refresh_token", refresh_token: refreshToken }),
         }),
     });
+  const first = open(observed(await desk.connect()));
+  await first.signIn(server.signIn());
+  await first.close();
+  const all: Member[] = [];
+  for (let index = 0; index < count; index++) {
+    const connection = observed(await desk.connect());
+    const session = open(connection);
     await session.loaded;
-    if (index === 0) await session.signIn(server.signIn());
     all.push({ clock, session, connection });
     // It has loaded, and once more when it was sure to hear of changes.
     await vi.waitFor(() => expect(connection.sent.filter((each) => each === "found")).toHaveLength(2));
