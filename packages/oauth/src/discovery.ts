@@ -5,7 +5,7 @@ import {
   processDiscoveryResponse,
 } from "oauth4webapi";
 import { endpointOf } from "./endpoint.ts";
-import { OAuthError } from "./errors.ts";
+import { MISCONFIGURED, OAuthError } from "./errors.ts";
 import type { Settings } from "./options.ts";
 
 /** Makes the lazy discovery of one issuer: asked once for all who wait, kept once it is found, forgotten when it fails. */
@@ -39,12 +39,13 @@ async function lookUp({ issuer, http }: Settings): Promise<AuthorizationServer> 
     if (code === JSON_ATTRIBUTE_COMPARISON) {
       throw new OAuthError(
         "ERR_ISSUER_MISMATCH",
-        `The metadata of ${issuer} names another issuer. Give that one, if you trust it`,
+        `${issuer} says it is ${answer.body.issuer}. Give that one, if you trust it`,
+        MISCONFIGURED,
       );
     }
     throw new OAuthError(
       "ERR_DISCOVERY_FAILED",
-      `The metadata of ${issuer} could not be read. Try again, or give \`server\``,
+      `${issuer} shows no metadata. Try again, or give \`server\``,
       { cause, status: Object(answer).status },
     );
   }

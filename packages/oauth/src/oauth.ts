@@ -12,6 +12,9 @@ import { endpointOf } from "./endpoint.ts";
 import { OAuthError } from "./errors.ts";
 import { type OAuthOptions, settingsOf } from "./options.ts";
 
+// What a session calls ageing at most, in ms, unless it is told otherwise.
+const AGEING = 60_000;
+
 /** How a session gets new tokens, and what becomes of the last ones. */
 export interface Grant {
   readonly refresh: SessionOptions["refresh"];
@@ -72,8 +75,8 @@ export function createOAuth(options: OAuthOptions): OAuth {
   const settings = settingsOf(options);
   const { client, clientAuthentication, resource, http, dpop, prove } = settings;
   const discovered = createDiscovery(settings);
-  const exchanges = new Map<string, Promise<Authorized>>();
-  const parameters = (scope: string | undefined) => [...(scope ? [["scope", scope]] : []), ...resource];
+  const exchanges: Record<string, Promise<Authorized>> = {};
+  const parameters = (scope: string | undefined) => scope ? [["scope", scope], ...resource] : resource;
 
   async function revoke({ refreshToken, accessToken }: TokenSet): Promise<void> {
     const token = refreshToken ?? accessToken;
@@ -87,9 +90,10 @@ export function createOAuth(options: OAuthOptions): OAuth {
 
   return {
     session: ({ scope } = {}) => ({
-      async refresh({ refreshToken, signal }) {
-        // Signed in without one: only the user can help.
-        if (!refreshToken) return null;
+      async refresh({ refreshToken, tokens, signal }) {
+        // Signed in without one: only the user can help. A token that is merely ageing is good until it expires.
+        const left = Number(tokens.expiresAt) - Date.now();
+        if (!refreshToken) return left > 0 && left < AGEING ? tokens : null;
         const server = await discovered();
         return prove((proof) =>
           refreshTokenGrantRequest(server, client, clientAuthentication, refreshToken, {
@@ -127,13 +131,10 @@ export function createOAuth(options: OAuthOptions): OAuth {
     async exchange(callbackUrl, pending) {
       // A code that comes twice ends what it brought, and frameworks run effects twice.
       const key = JSON.stringify([callbackUrl, pending]);
-      const exchanged =
-        exchanges.get(key) ??
-        discovered()
-          .then((server) => exchange(settings, server, callbackUrl, pending))
-          .finally(() => exchanges.delete(key));
-      exchanges.set(key, exchanged);
-      return exchanged;
+      exchanges[key] ??= discovered()
+        .then((server) => exchange(settings, server, callbackUrl, pending))
+        .finally(() => delete exchanges[key]);
+      return exchanges[key];
     },
   };
 }

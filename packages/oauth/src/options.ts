@@ -8,6 +8,7 @@ import {
 } from "oauth4webapi";
 import { isLoopback, isSecure, parse } from "./address.ts";
 import type { Binding } from "./binding.ts";
+import { digest } from "./errors.ts";
 
 export interface OAuthOptions {
   /** The issuer identifier of the authorization server. An `http:` one only on loopback. */
@@ -70,11 +71,12 @@ interface Http {
 
 /** Checks the options and completes them. Throws a TypeError that names the option and what arrived. */
 export function settingsOf(options: OAuthOptions): Settings {
-  for (const [name, is, allows] of RULES) {
+  for (const name in { ...RULES, ...options }) {
+    const [is, allows]: Rule = Object(RULES)[name] ?? ["no option"];
     const value = Object(options)[name];
     // Of what arrived, a secret in the wrong place perhaps, nothing is shown but an origin.
     const arrived = parse(value)?.origin ?? typeof value;
-    if (!allows(value)) throw new TypeError(`\`${name}\` is ${is}, not ${arrived}`);
+    if (!allows?.(value)) throw new TypeError(`\`${name}\` is ${is}, not ${arrived}`);
   }
   const { issuer, clientId, client, resource = [], clientAuthentication = None(), server, dpop } = options;
   return {
@@ -85,37 +87,47 @@ export function settingsOf(options: OAuthOptions): Settings {
     server: server && { ...server, issuer },
     http: {
       [customFetch]: uncached(options.fetch),
-      [allowInsecureRequests]: isLoopback(new URL(issuer)),
+      [allowInsecureRequests]: isLoopback(issuer),
       signal: () => AbortSignal.timeout(DEADLINE),
     },
     prove: dpop?.prove ?? ((send) => send({})),
   };
 }
 
-type Rule = readonly [name: keyof OAuthOptions, is: string, allows: (value: unknown) => unknown];
+type Rule = readonly [is: string, allows?: (value: unknown) => unknown];
 
-const RULES: readonly Rule[] = [
-  ["issuer", "an https: URL, or an http: one on loopback", isSecure],
-  ["clientId", "a text", (value) => value && typeof value === "string"],
-  ["redirectUri", "an absolute URL", (value) => value === undefined || parse(value)],
-  [
-    "resource",
-    "absolute, and without a fragment",
-    (value = []) => [value].flat().every((uri) => parse(uri)?.href.includes("#") === false),
-  ],
-  ["clientAuthentication", "a function", isFunction],
-  ["dpop", "made by dpop()", (value) => value === undefined || Object(value).prove],
-  ["fetch", "a function", isFunction],
+const ABSOLUTE: Rule = [
+  "absolute, without a fragment",
+  (value = []) => [value].flat().every((uri) => parse(uri)?.href.includes("#") === false),
 ];
 
-function isFunction(value: unknown): boolean {
-  return value === undefined || typeof value === "function";
+const RULES: Readonly<Record<keyof OAuthOptions, Rule>> = {
+  issuer: ["an https: URL, or http: on loopback", isSecure],
+  clientId: ["a string", (value) => value && typeof value === "string"],
+  redirectUri: ABSOLUTE,
+  scope: optional("a string"),
+  resource: ABSOLUTE,
+  clientAuthentication: optional("a function"),
+  client: optional("an object"),
+  server: optional("an object"),
+  dpop: ["made by dpop()", (value = { prove: true }) => Object(value).prove],
+  fetch: optional("a function"),
+};
+
+function optional(is: string): Rule {
+  return [is, (value) => value === undefined || is.endsWith(typeof value)];
 }
 
 function uncached(given: typeof fetch | undefined): Http[typeof customFetch] {
-  return async (url, init) => {
-    const response = await (given ?? fetch)(url, { ...init, cache: "no-store" });
-    // A browser shows nothing of a redirect that it does not follow.
-    return response.type === "opaqueredirect" ? new Response(null, { status: 302 }) : response;
+  return async (url, init: RequestInit) => {
+    // An attempt that was given up meanwhile is made no more.
+    init.signal?.throwIfAborted();
+    try {
+      const response = await (given ?? fetch)(url, { ...init, cache: "no-store" });
+      // A browser shows nothing of a redirect that it does not follow.
+      return response.status ? response : new Response(null, { status: 302 });
+    } catch (error) {
+      throw digest(error, "fetch failed");
+    }
   };
 }
