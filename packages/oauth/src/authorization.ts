@@ -56,7 +56,7 @@ export async function authorizationUrl(
   server: AuthorizationServer,
   { returnTo = "/", parameters = {} }: AuthorizationOptions = {},
 ): Promise<{ url: string; pending: PendingAuthorization }> {
-  if (!redirectUri) throw new TypeError("`redirectUri` is needed to sign in");
+  if (!redirectUri) throw new TypeError("`redirectUri` is needed");
   const { scope = usual, max_age } = parameters;
   if (max_age != null && !isAge(max_age)) throw new TypeError("`max_age` is a number of seconds");
   const nonce = /(^| )openid( |$)/.test(scope ?? "") && { nonce: generateRandomNonce() };
@@ -109,11 +109,12 @@ export async function exchange(
       throw requestFailed({ cause });
     }),
   );
-  // Read here: oauth4webapi has another error for a 401 with a challenge, another for a 5xx, and takes no null.
-  const body: unknown = await response.json().catch(() => undefined);
-  if (!response.ok) throw requestFailed({ status: response.status, error: errorCodeIn(body) });
-  const present = JSON.stringify(body, (_, value) => value ?? undefined);
-  return { tokens: await tokensIn(settings, server, new Response(present, response), pending), returnTo };
+  if (!response.ok) {
+    // Read here: oauth4webapi has another error for a 401 with a challenge, and another for a 5xx.
+    const error = errorCodeIn(await response.json().catch(() => undefined));
+    throw requestFailed({ status: response.status, error });
+  }
+  return { tokens: await tokensIn(settings, server, response, pending), returnTo };
 }
 
 function validated(
@@ -126,9 +127,9 @@ function validated(
     const { searchParams } = Object(parse(String(callbackUrl), HERE));
     // Storage may have lost it, and a second issuer its own.
     if (!pending?.state || !pending.codeVerifier || pending.issuer !== server.issuer)
-      throw new TypeError("nothing is pending");
+      throw new TypeError("no sign-in");
     const callback = validateAuthResponse(server, client, searchParams, pending.state);
-    if (callback.getAll("code").length !== 1) throw new TypeError("it has not one code");
+    if (callback.getAll("code").length !== 1) throw new TypeError("not one code");
     return callback;
   } catch (cause) {
     // Only an answer that is an error itself has one.
@@ -140,7 +141,7 @@ function validated(
     }
     throw new OAuthError(
       "ERR_CALLBACK_INVALID",
-      "No sign-in is pending for this: see the cause. Begin a new one",
+      "The callback is not usable: see the cause. Begin a new sign-in",
       { cause },
     );
   }

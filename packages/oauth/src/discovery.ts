@@ -39,14 +39,14 @@ async function lookUp({ issuer, http }: Settings): Promise<AuthorizationServer> 
     if (code === JSON_ATTRIBUTE_COMPARISON) {
       throw new OAuthError(
         "ERR_ISSUER_MISMATCH",
-        `${issuer} says it is ${answer.body.issuer}. Give that one, if you trust it`,
+        `${issuer} says it is ${answer.body.issuer}. Try that, or give \`server\``,
         MISCONFIGURED,
       );
     }
     throw new OAuthError(
       "ERR_DISCOVERY_FAILED",
       `${issuer} shows no metadata. Try again, or give \`server\``,
-      { cause, status: Object(answer).status },
+      { cause, status: answer?.status },
     );
   }
 }

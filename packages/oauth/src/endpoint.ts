@@ -12,7 +12,7 @@ export function endpointOf(server: AuthorizationServer, name: Endpoint): URL {
   if (isSecure(address, issuer) && isSecure(alias, issuer)) return new URL(address);
   throw new OAuthError(
     "ERR_METADATA_INVALID",
-    `${issuer} has no https: ${name} endpoint. Correct it, or give \`server\``,
+    `${issuer} has no https: ${name} endpoint. Correct that, or give \`server\``,
     MISCONFIGURED,
   );
 }

@@ -76,7 +76,7 @@ export function createOAuth(options: OAuthOptions): OAuth {
   const { client, clientAuthentication, resource, http, dpop, prove } = settings;
   const discovered = createDiscovery(settings);
   const exchanges: Record<string, Promise<Authorized>> = {};
-  const parameters = (scope: string | undefined) => scope ? [["scope", scope], ...resource] : resource;
+  const parameters = (scope: string | undefined) => (scope ? [["scope", scope], ...resource] : resource);
 
   async function revoke({ refreshToken, accessToken }: TokenSet): Promise<void> {
     const token = refreshToken ?? accessToken;

@@ -72,11 +72,10 @@ interface Http {
 /** Checks the options and completes them. Throws a TypeError that names the option and what arrived. */
 export function settingsOf(options: OAuthOptions): Settings {
   for (const name in { ...RULES, ...options }) {
-    const [is, allows]: Rule = Object(RULES)[name] ?? ["no option"];
     const value = Object(options)[name];
     // Of what arrived, a secret in the wrong place perhaps, nothing is shown but an origin.
     const arrived = parse(value)?.origin ?? typeof value;
-    if (!allows?.(value)) throw new TypeError(`\`${name}\` is ${is}, not ${arrived}`);
+    if (!Object(RULES)[name]?.(value)) throw new TypeError(`\`${name}\` cannot be ${arrived}`);
   }
   const { issuer, clientId, client, resource = [], clientAuthentication = None(), server, dpop } = options;
   return {
@@ -94,29 +93,28 @@ export function settingsOf(options: OAuthOptions): Settings {
   };
 }
 
-type Rule = readonly [is: string, allows?: (value: unknown) => unknown];
+type Rule = (value: unknown) => unknown;
 
-const ABSOLUTE: Rule = [
-  "absolute, without a fragment",
-  (value = []) => [value].flat().every((uri) => parse(uri)?.href.includes("#") === false),
-];
+const isAbsolute: Rule = (value = []) =>
+  [value].flat().every((uri) => parse(uri)?.href.includes("#") === false);
+
+const optional =
+  (type: string): Rule =>
+  (value) =>
+    value === undefined || typeof value === type;
 
 const RULES: Readonly<Record<keyof OAuthOptions, Rule>> = {
-  issuer: ["an https: URL, or http: on loopback", isSecure],
-  clientId: ["a string", (value) => value && typeof value === "string"],
-  redirectUri: ABSOLUTE,
-  scope: optional("a string"),
-  resource: ABSOLUTE,
-  clientAuthentication: optional("a function"),
-  client: optional("an object"),
-  server: optional("an object"),
-  dpop: ["made by dpop()", (value = { prove: true }) => Object(value).prove],
-  fetch: optional("a function"),
+  issuer: isSecure,
+  clientId: (value) => value && typeof value === "string",
+  redirectUri: isAbsolute,
+  scope: optional("string"),
+  resource: isAbsolute,
+  clientAuthentication: optional("function"),
+  client: optional("object"),
+  server: optional("object"),
+  dpop: (value = { prove: true }) => Object(value).prove,
+  fetch: optional("function"),
 };
-
-function optional(is: string): Rule {
-  return [is, (value) => value === undefined || is.endsWith(typeof value)];
-}
 
 function uncached(given: typeof fetch | undefined): Http[typeof customFetch] {
   return async (url, init: RequestInit) => {
