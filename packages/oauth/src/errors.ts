@@ -12,7 +12,7 @@ export type OAuthErrorCode =
   | "ERR_DPOP_UNSUPPORTED"
   | "ERR_DPOP_NONCE_UNREADABLE";
 
-// With a code that a session knows, a refresh says so at once: another attempt would not help.
+/** For metadata that was read and is wrong: a session takes this for a matter of configuration, and asks no second time. */
 export const MISCONFIGURED = { error: "invalid_client_metadata", status: 200 };
 
 export interface Evidence {
@@ -29,8 +29,8 @@ export class OAuthError extends Error {
   override readonly name = "OAuthError";
   declare readonly code: OAuthErrorCode;
   /**
-   * The server's own error code; absent where it gave none that is one. Where its metadata is wrong:
-   * `invalid_client_metadata`.
+   * The server's own error code; absent where it gave none. What is no such code is not shown. Where metadata is wrong,
+   * `invalid_client_metadata`, with the status 200.
    * @see https://www.rfc-editor.org/rfc/rfc6749#section-4.1.2.1
    */
   declare readonly error?: string | undefined;
