@@ -31,19 +31,21 @@ export interface Grant {
 /** One application at one authorization server. */
 export interface OAuth {
   /**
-   * What a session needs: `createSession({ ...oauth.session() })`. A `scope` narrows what a refresh asks for.
+   * What a session needs: `createSession({ ...oauth.session() })`. A `scope` narrows what a refresh asks for. Without a
+   * refresh token the session ends when its access token is refused or has expired.
    * @see https://www.rfc-editor.org/rfc/rfc6749#section-6
    */
   session(options?: { readonly scope?: string | undefined }): Grant;
   /**
    * The same for a service, which signs in as itself and has no refresh token: it asks again. Its session begins
-   * by asking.
+   * by asking, as soon as it is created.
    * @see https://www.rfc-editor.org/rfc/rfc6749#section-4.4
    */
   clientCredentials(): Grant & { readonly restore: true };
   /**
    * Begins a sign-in. Keep `pending`, and send the browser to `url`.
-   * Rejects with an {@link OAuthError}: `ERR_RETURN_TO_REFUSED`, or what discovery says.
+   * Rejects with an {@link OAuthError}: `ERR_RETURN_TO_REFUSED`, or what discovery says; with a TypeError for a
+   * `max_age` that is no whole number of seconds.
    */
   authorizationUrl(options?: AuthorizationOptions): Promise<{ url: string; pending: PendingAuthorization }>;
   /**

@@ -15,7 +15,7 @@ export interface OAuthOptions {
   issuer: string;
   /** What the server calls this application. */
   clientId: string;
-  /** Where the server sends the browser after a sign-in. Needed to sign in. */
+  /** Where the server sends the browser after a sign-in, without a fragment. Needed to sign in. */
   redirectUri?: string | undefined;
   /**
    * What to ask for, for example `"openid offline_access"`. With `openid`, a sign-in demands an ID token.
@@ -32,7 +32,10 @@ export interface OAuthOptions {
    * a browser. @default None()
    */
   clientAuthentication?: ClientAuth | undefined;
-  /** What else is known of the client: a clock tolerance, or that the mTLS aliases of endpoints are to be used. */
+  /**
+   * What else is known of the client: a clock tolerance for ID tokens, or that the mTLS aliases of endpoints are to be
+   * used.
+   */
   client?: Partial<Client> | undefined;
   /**
    * The server's metadata, instead of discovery.
@@ -44,7 +47,10 @@ export interface OAuthOptions {
    * @see https://www.rfc-editor.org/rfc/rfc9449
    */
   dpop?: Binding | undefined;
-  /** The fetch underneath: one with a client certificate, for instance. @default the platform's */
+  /**
+   * The fetch underneath: one with a client certificate, for instance. It has to heed its signal.
+   * @default the platform's
+   */
   fetch?: typeof fetch | undefined;
 }
 
@@ -60,7 +66,7 @@ export interface Settings extends Pick<OAuthOptions, "issuer" | "redirectUri" | 
   readonly prove: Binding["prove"];
 }
 
-// As long as an attempt of a session may take. A refresh brings the signal of its own attempt.
+// Of one request: as long as an attempt of a session may take. A refresh brings the signal of its own attempt.
 const DEADLINE = 10_000;
 
 interface Http {

@@ -8,7 +8,7 @@ import { isAge } from "./max-age.ts";
 export type StepUpChallenge = Readonly<{
   /** Authentication context classes, the preferred first, with spaces between. Absent: it names none. */
   acr_values?: string;
-  /** How many seconds ago the user may have signed in at most. Absent: however long. */
+  /** How many seconds ago the user may have signed in at most, a whole number. Absent: however long. */
   max_age?: string;
 }>;
 
@@ -31,9 +31,10 @@ const PARAMETER = /(?<![\w*-])(?:([\w*-]+)\s+)?([\w*-]+)\s*=\s*(?:"((?:\\.|[^"\\
  *
  * const oauth = createOAuth({ issuer: "https://login.example.com", clientId: "spa", scope: "openid" });
  *
- * export async function demanded(response: Response): Promise<string | undefined> {
- *   const parameters = stepUpChallenge(response);
- *   return parameters && (await oauth.authorizationUrl({ parameters, returnTo: location.pathname })).url;
+ * // Once: a server that cannot sign the user in as strongly would be asked without end.
+ * export async function stronger(response: Response, isAsked: boolean) {
+ *   const parameters = isAsked ? undefined : stepUpChallenge(response);
+ *   return parameters && (await oauth.authorizationUrl({ parameters, returnTo: location.pathname }));
  * }
  * ```
  */

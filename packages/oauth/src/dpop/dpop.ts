@@ -15,7 +15,7 @@ export interface DPoPOptions {
  * Binds the tokens of a sign-in to a key: whoever steals them cannot use them without it. For the option `dpop` of
  * `createOAuth`, whose sessions then bring the scheme too.
  *
- * A key is made only when a sign-in begins. Where it is lost, what needs it rejects with an {@link OAuthError}:
+ * A key is made only when a sign-in begins, or a service asks for a token. Where it is lost, what needs it rejects with an {@link OAuthError}:
  * `ERR_DPOP_KEY_LOST`; nothing is ever sent as a Bearer token instead.
  * @throws TypeError that names the option
  * @see https://www.rfc-editor.org/rfc/rfc9449

@@ -3,7 +3,10 @@ import { inTime } from "./deadline.ts";
 
 /** Where a key is kept: beside the session, by whoever shares that. */
 export interface DPoPKey {
-  /** Finds the key; undefined: there is none. Asked for every request, so that all use the one that is there now. */
+  /**
+   * Finds the key; undefined: there is none. Asked for every request, so that all use the one that is there now, with
+   * 5 s to answer.
+   */
   load(): Promise<CryptoKeyPair | undefined>;
   /**
    * Finds the key, or makes it and stores it. Asked when a sign-in begins; those who ask together, in several tabs
