@@ -126,7 +126,7 @@ function validated(
   try {
     const { searchParams } = Object(parse(String(callbackUrl), HERE));
     // Storage may have lost it, and a second issuer its own.
-    if (!pending?.state || !pending.codeVerifier || pending.issuer !== server.issuer)
+    if (!(pending?.state && pending.codeVerifier && pending.issuer === server.issuer))
       throw new TypeError("no sign-in");
     const callback = validateAuthResponse(server, client, searchParams, pending.state);
     if (callback.getAll("code").length !== 1) throw new TypeError("not one code");
@@ -135,9 +135,13 @@ function validated(
     // Only an answer that is an error itself has one.
     if (Object(cause).error) {
       const error = errorCodeIn(cause);
-      throw new OAuthError("ERR_AUTHORIZATION_REFUSED", `The sign-in was refused: ${error}. Tell the user`, {
-        error,
-      });
+      throw new OAuthError(
+        "ERR_AUTHORIZATION_REFUSED",
+        `The sign-in was refused: ${error ?? "nothing said"}. Tell the user`,
+        {
+          error,
+        },
+      );
     }
     throw new OAuthError(
       "ERR_CALLBACK_INVALID",
@@ -150,7 +154,7 @@ function validated(
 function requestFailed(evidence: Evidence): OAuthError {
   return new OAuthError(
     "ERR_TOKEN_REQUEST_FAILED",
-    `The code was not exchanged: ${evidence.error ?? evidence.status ?? "no answer"}. Begin a new sign-in`,
+    `The code was not exchanged: ${evidence.error ?? evidence.status ?? "nothing said"}. Begin a new sign-in`,
     evidence,
   );
 }
@@ -159,14 +163,17 @@ async function tokensIn(
   { client, dpop }: Settings,
   server: AuthorizationServer,
   response: Response,
-  { nonce, maxAge }: PendingAuthorization,
+  { nonce, maxAge = client.default_max_age as number }: PendingAuthorization,
 ): Promise<TokenResponse> {
   try {
     // What is undefined counts as absent there, whatever the types say. Demanded of the request, an age would demand
     // an ID token too.
-    const expected = { expectedNonce: nonce as string };
-    const aged = { ...client, default_max_age: maxAge ?? (client.default_max_age as number) };
-    const tokens = await processAuthorizationCodeResponse(server, aged, response, expected);
+    const tokens = await processAuthorizationCodeResponse(
+      server,
+      { ...client, default_max_age: maxAge },
+      response,
+      { expectedNonce: nonce as string },
+    );
     if (tokens.token_type !== (dpop ? "dpop" : "bearer")) throw new TypeError("another token type");
     return tokens;
   } catch (cause) {

@@ -13,9 +13,9 @@ export function createDiscovery(settings: Settings): () => Promise<Authorization
   let asked: Promise<AuthorizationServer> | undefined;
 
   return () => {
-    asked ??= discover(settings).catch((error) => {
+    asked ??= discover(settings);
+    asked.catch(() => {
       asked = undefined;
-      throw error;
     });
     return asked;
   };

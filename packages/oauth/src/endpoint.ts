@@ -8,7 +8,7 @@ type Endpoint = "authorization" | "token" | "revocation";
 export function endpointOf(server: AuthorizationServer, name: Endpoint): URL {
   const key = `${name}_endpoint` as const;
   const { issuer, mtls_endpoint_aliases, [key]: address } = server;
-  const { [key]: alias = address } = Object(mtls_endpoint_aliases);
+  const alias = (mtls_endpoint_aliases as Partial<AuthorizationServer>)?.[key] ?? address;
   if (isSecure(address, issuer) && isSecure(alias, issuer)) return new URL(address);
   throw new OAuthError(
     "ERR_METADATA_INVALID",

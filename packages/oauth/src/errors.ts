@@ -54,5 +54,5 @@ export function errorCodeIn(answer: unknown): string | undefined {
  */
 export function digest(error: unknown, said?: string): Error {
   const { name, message, code, cause } = Object(error);
-  return Object.assign(new Error(said ?? message), { name, code: code ?? Object(cause).code });
+  return Object.assign(new Error(said ?? message), { name, code: code ?? cause?.code });
 }

@@ -94,7 +94,7 @@ export function createOAuth(options: OAuthOptions): OAuth {
     session: ({ scope } = {}) => ({
       async refresh({ refreshToken, tokens, signal }) {
         // Signed in without one: only the user can help. A token that is merely ageing is good until it expires.
-        const left = Number(tokens.expiresAt) - Date.now();
+        const left = (tokens.expiresAt ?? 0) - Date.now();
         if (!refreshToken) return left > 0 && left < AGEING ? tokens : null;
         const server = await discovered();
         return prove((proof) =>
