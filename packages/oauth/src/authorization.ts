@@ -56,7 +56,7 @@ export async function authorizationUrl(
   server: AuthorizationServer,
   { returnTo = "/", parameters = {} }: AuthorizationOptions = {},
 ): Promise<{ url: string; pending: PendingAuthorization }> {
-  if (!redirectUri) throw new TypeError("`redirectUri` is needed");
+  if (!redirectUri) throw new TypeError("`redirectUri` cannot be undefined");
   const { scope = usual, max_age } = parameters;
   if (max_age != null && !isAge(max_age)) throw new TypeError("`max_age` is a number of seconds");
   const nonce = /(^| )openid( |$)/.test(scope ?? "") && { nonce: generateRandomNonce() };
@@ -111,8 +111,8 @@ export async function exchange(
   );
   if (!response.ok) {
     // Read here: oauth4webapi has another error for a 401 with a challenge, and another for a 5xx.
-    const error = errorCodeIn(await response.json().catch(() => undefined));
-    throw requestFailed({ status: response.status, error });
+    const answer = await response.json().catch(() => undefined);
+    throw requestFailed({ status: response.status, error: errorCodeIn(answer) });
   }
   return { tokens: await tokensIn(settings, server, response, pending), returnTo };
 }
@@ -134,18 +134,13 @@ function validated(
   } catch (cause) {
     // Only an answer that is an error itself has one.
     if (Object(cause).error) {
-      const error = errorCodeIn(cause);
-      throw new OAuthError(
-        "ERR_AUTHORIZATION_REFUSED",
-        `The sign-in was refused: ${error ?? "nothing said"}. Tell the user`,
-        {
-          error,
-        },
-      );
+      throw new OAuthError("ERR_AUTHORIZATION_REFUSED", "The sign-in was refused. Tell the user", {
+        error: errorCodeIn(cause),
+      });
     }
     throw new OAuthError(
       "ERR_CALLBACK_INVALID",
-      "The callback is not usable: see the cause. Begin a new sign-in",
+      "The callback is unusable: see the cause. Begin a new sign-in",
       { cause },
     );
   }
@@ -154,7 +149,7 @@ function validated(
 function requestFailed(evidence: Evidence): OAuthError {
   return new OAuthError(
     "ERR_TOKEN_REQUEST_FAILED",
-    `The code was not exchanged: ${evidence.error ?? evidence.status ?? "nothing said"}. Begin a new sign-in`,
+    "The code was not exchanged. Begin a new sign-in",
     evidence,
   );
 }
@@ -179,7 +174,7 @@ async function tokensIn(
   } catch (cause) {
     throw new OAuthError(
       "ERR_TOKEN_RESPONSE_INVALID",
-      "The tokens are not usable: see the cause. Begin a new sign-in",
+      "The tokens are unusable: see the cause. Begin a new sign-in",
       { cause },
     );
   }

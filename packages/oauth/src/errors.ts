@@ -38,7 +38,10 @@ export class OAuthError extends Error {
   declare readonly status?: number | undefined;
 
   constructor(code: OAuthErrorCode, message: string, { cause, error, status }: Evidence = {}) {
-    super(message, cause ? { cause: digest(cause) } : undefined);
+    super(
+      message + ((error ?? status) ? ` (${error ?? status})` : ""),
+      cause ? { cause: digest(cause) } : undefined,
+    );
     Object.assign(this, { code, error, status });
   }
 }

@@ -12,9 +12,6 @@ import { endpointOf } from "./endpoint.ts";
 import { OAuthError } from "./errors.ts";
 import { type OAuthOptions, settingsOf } from "./options.ts";
 
-// What a session calls ageing at most, in ms, unless it is told otherwise.
-const AGEING = 60_000;
-
 /** How a session gets new tokens, and what becomes of the last ones. */
 export interface Grant {
   readonly refresh: SessionOptions["refresh"];
@@ -93,9 +90,10 @@ export function createOAuth(options: OAuthOptions): OAuth {
   return {
     session: ({ scope } = {}) => ({
       async refresh({ refreshToken, tokens, signal }) {
-        // Signed in without one: only the user can help. A token that is merely ageing is good until it expires.
+        // Signed in without one: only the user can help. A token that is merely ageing, as in its last minute, is good
+        // until it expires.
         const left = (tokens.expiresAt ?? 0) - Date.now();
-        if (!refreshToken) return left > 0 && left < AGEING ? tokens : null;
+        if (!refreshToken) return left > 0 && left < 60_000 ? tokens : null;
         const server = await discovered();
         return prove((proof) =>
           refreshTokenGrantRequest(server, client, clientAuthentication, refreshToken, {

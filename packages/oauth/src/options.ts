@@ -66,9 +66,6 @@ export interface Settings extends Pick<OAuthOptions, "issuer" | "redirectUri" | 
   readonly prove: Binding["prove"];
 }
 
-// Of one request: as long as an attempt of a session may take. A refresh brings the signal of its own attempt.
-const DEADLINE = 10_000;
-
 interface Http {
   readonly [customFetch]: (url: string, init: object) => Promise<Response>;
   readonly [allowInsecureRequests]: boolean;
@@ -93,9 +90,10 @@ export function settingsOf(options: OAuthOptions): Settings {
     http: {
       [customFetch]: uncached(options.fetch),
       [allowInsecureRequests]: isLoopback(issuer),
-      signal: () => AbortSignal.timeout(DEADLINE),
+      // For one request: as long as an attempt of a session may take. A refresh brings the signal of its own attempt.
+      signal: () => AbortSignal.timeout(10_000),
     },
-    prove: dpop?.prove ?? ((send) => send({})),
+    prove: dpop ? dpop.prove : (send) => send({}),
   };
 }
 

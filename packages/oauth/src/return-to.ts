@@ -11,5 +11,5 @@ export function returnPath(returnTo: unknown): string {
   const path = new URL(`.${returnTo}`, HERE).href.slice(HERE.length);
   // Without its dots, `/.//evil` is the address of another host.
   if (Object(returnTo).startsWith?.("/") && path[1] !== "/") return path;
-  throw new OAuthError("ERR_RETURN_TO_REFUSED", '`returnTo` is a path, such as "/orders"');
+  throw new OAuthError("ERR_RETURN_TO_REFUSED", '`returnTo` is a path like "/orders"');
 }

@@ -59,7 +59,7 @@ test.each(servers)(
     const mismatch = { name: "OAuthError", code: "ERR_ISSUER_MISMATCH" };
     expect(refused).toMatchObject([mismatch, { code: "ERR_REFRESH_FAILED", cause: mismatch }]);
     expect(String(refused[0])).toBe(
-      `OAuthError: ${elsewhere} says it is ${issuer}. Try that, or give \`server\``,
+      `OAuthError: ${elsewhere} says it is ${issuer}. Try that, or give \`server\` (invalid_client_metadata)`,
     );
     expect([asked(), session.state.status]).toStrictEqual([0, "signedIn"]);
   },

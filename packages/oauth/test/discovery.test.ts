@@ -69,7 +69,7 @@ test.each(wrong)("says what to do when the issuer %s", async (_, fault, code) =>
   const failed = await outcomeOf(oauth.authorizationUrl());
 
   expect(failed).toMatchObject({ name: "OAuthError", code });
-  expect(String(failed)).toMatch(/(?:Try again|Try that|Correct that), or give `server`$/);
+  expect(String(failed)).toMatch(/(?:Try again|Try that|Correct that), or give `server`/);
 });
 
 test("gives an issuer in trouble time before it asks again", async () => {

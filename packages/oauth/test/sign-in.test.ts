@@ -149,7 +149,7 @@ test("signs in without OpenID where the scope has none", async () => {
 test("needs a redirectUri to sign in", async () => {
   const { oauth } = scripted({ redirectUri: undefined });
 
-  await expect(oauth.authorizationUrl()).rejects.toThrow(new TypeError("`redirectUri` is needed"));
+  await expect(oauth.authorizationUrl()).rejects.toThrow(new TypeError("`redirectUri` cannot be undefined"));
 });
 
 test("needs an authorization endpoint to sign in", async () => {
