@@ -57,7 +57,7 @@ const shapes = [
     name: "oauth and its DPoP",
     code: 'export { createOAuth } from "@freshtoken/oauth"; export { browserKey, dpop } from "@freshtoken/oauth/dpop"',
     external: ["@freshtoken/core"],
-    limit: 11_400,
+    limit: 11_450,
   },
   {
     name: "browser, without core",

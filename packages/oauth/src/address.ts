@@ -7,13 +7,20 @@ export function parse(address: unknown, base?: string): URL | undefined {
   }
 }
 
-/** Tells whether secrets may travel to this address: by https:, or by http: on loopback. */
-export function isSecure(address: unknown): address is string {
-  const url = parse(address);
-  return url?.protocol === "https:" || isLoopback(url);
+// As an address is written once it was parsed. One that carries credentials is none: a fetch refuses and quotes it.
+const HTTPS = /^https:\/\/[^/@]+\//;
+const LOOPBACK = /^http:\/\/([^/@]+\.)?(localhost|127[.\d]+|\[::1\])(:\d+)?\//;
+
+/** Tells whether secrets may travel to an address of an issuer: by https:, or by http: where both are on loopback. */
+export function isSecure(address: unknown, issuer: unknown = address): address is string {
+  return HTTPS.test(written(address)) || (isLoopback(address) && isLoopback(issuer));
 }
 
 /** Tells whether an address is plain http: on this very machine. */
-export function isLoopback(url: URL | undefined): boolean {
-  return url?.protocol === "http:" && /^(?:(?:.*\.)?localhost|127(?:\.\d+){3}|\[::1\])$/.test(url.hostname);
+export function isLoopback(address: unknown): boolean {
+  return LOOPBACK.test(written(address));
+}
+
+function written(address: unknown): string {
+  return parse(address)?.href ?? "";
 }

@@ -9,17 +9,19 @@ import {
   processAuthorizationCodeResponse,
   validateAuthResponse,
 } from "oauth4webapi";
+import { parse } from "./address.ts";
 import { endpointOf } from "./endpoint.ts";
-import { OAuthError } from "./errors.ts";
+import { type Evidence, errorCodeIn, OAuthError } from "./errors.ts";
+import { isAge } from "./max-age.ts";
 import type { Settings } from "./options.ts";
-import { returnPath } from "./return-to.ts";
+import { HERE, returnPath } from "./return-to.ts";
 
 export interface AuthorizationOptions {
   /** Where the user was: a path of this application, to go on from after the sign-in. @default "/" */
   readonly returnTo?: string | undefined;
   /**
    * What else to send: `login_hint`, `prompt`, `ui_locales`, another `scope` than usual, or a `stepUpChallenge`. With
-   * `max_age` and an ID token, `exchange` checks that the user has signed in as recently as that.
+   * `max_age` (in seconds), `exchange` checks that an ID token's sign-in is as recent as that.
    */
   readonly parameters?: Readonly<{ [name in string]?: string }> | undefined;
 }
@@ -48,27 +50,28 @@ export interface Authorized {
   readonly returnTo: string;
 }
 
-/** Begins a sign-in with an authorization code and PKCE. */
+/** Begins a sign-in with an authorization code and PKCE. Throws a TypeError that names what is wrong with it. */
 export async function authorizationUrl(
   { client, redirectUri, resource, scope: usual, dpop }: Settings,
   server: AuthorizationServer,
   { returnTo = "/", parameters = {} }: AuthorizationOptions = {},
 ): Promise<{ url: string; pending: PendingAuthorization }> {
-  if (!redirectUri) throw new TypeError("`redirectUri` is needed to sign in: give it to createOAuth");
+  if (!redirectUri) throw new TypeError("`redirectUri` cannot be undefined");
   const { scope = usual, max_age } = parameters;
-  const nonce = scope?.split(" ").includes("openid") && { nonce: generateRandomNonce() };
+  if (max_age != null && !isAge(max_age)) throw new TypeError("`max_age` is a number of seconds");
+  const nonce = /(^| )openid( |$)/.test(scope ?? "") && { nonce: generateRandomNonce() };
   const pending: PendingAuthorization = {
     issuer: server.issuer,
     state: generateRandomState(),
     codeVerifier: generateRandomCodeVerifier(),
     ...nonce,
-    ...(max_age && { maxAge: Number(max_age) }),
+    ...(max_age != null && { maxAge: Number(max_age) }),
     redirectUri,
     returnTo: returnPath(returnTo),
   };
   const query = {
     ...parameters,
-    ...(scope && { scope }),
+    scope,
     response_type: "code",
     client_id: client.client_id,
     redirect_uri: redirectUri,
@@ -79,7 +82,7 @@ export async function authorizationUrl(
     ...(await dpop?.begin(server)),
   };
   const url = endpointOf(server, "authorization");
-  for (const [name, value] of Object.entries(query)) url.searchParams.set(name, value);
+  for (const [name, value] of Object.entries(query)) if (value != null) url.searchParams.set(name, value);
   for (const [name, uri] of resource) url.searchParams.append(name, uri);
   return { url: url.href, pending };
 }
@@ -106,7 +109,11 @@ export async function exchange(
       throw requestFailed({ cause });
     }),
   );
-  if (!response.ok) throw await refusal(response);
+  if (!response.ok) {
+    // Read here: oauth4webapi has another error for a 401 with a challenge, and another for a 5xx.
+    const answer = await response.json().catch(() => undefined);
+    throw requestFailed({ status: response.status, error: errorCodeIn(answer) });
+  }
   return { tokens: await tokensIn(settings, server, response, pending), returnTo };
 }
 
@@ -116,41 +123,33 @@ function validated(
   callbackUrl: string | URL,
   pending: PendingAuthorization,
 ): URLSearchParams {
-  const parameters = new URLSearchParams(/\?([^#]*)/.exec(String(callbackUrl))?.[1]);
   try {
+    const { searchParams } = Object(parse(String(callbackUrl), HERE));
     // Storage may have lost it, and a second issuer its own.
-    if (!pending?.state || pending.issuer !== server.issuer)
-      throw new TypeError("no sign-in is pending here");
-    const callback = validateAuthResponse(server, client, parameters, pending.state);
-    if (callback.getAll("code").length !== 1) throw new TypeError("it has to bring one code");
+    if (!(pending?.state && pending.codeVerifier && pending.issuer === server.issuer))
+      throw new TypeError("no sign-in");
+    const callback = validateAuthResponse(server, client, searchParams, pending.state);
+    if (callback.getAll("code").length !== 1) throw new TypeError("not one code");
     return callback;
   } catch (cause) {
     // Only an answer that is an error itself has one.
-    const { error } = Object(cause);
-    if (error) {
-      throw new OAuthError("ERR_AUTHORIZATION_REFUSED", `The sign-in was refused: ${error}. Tell the user`, {
-        error,
+    if (Object(cause).error) {
+      throw new OAuthError("ERR_AUTHORIZATION_REFUSED", "The sign-in was refused. Tell the user", {
+        error: errorCodeIn(cause),
       });
     }
     throw new OAuthError(
       "ERR_CALLBACK_INVALID",
-      "This does not answer the pending sign-in; its cause says why. Begin a new sign-in",
+      "The callback is unusable: see the cause. Begin a new sign-in",
       { cause },
     );
   }
 }
 
-// Read here: oauth4webapi has another error for a 401 with a challenge, and another for a 5xx.
-async function refusal(response: Response): Promise<OAuthError> {
-  const { error } = Object(await response.json().catch(() => undefined));
-  return requestFailed({ status: response.status, ...(typeof error === "string" && { error }) });
-}
-
-function requestFailed(evidence: { cause?: unknown; status?: number; error?: string }): OAuthError {
-  const answer = evidence.error ?? evidence.status ?? "nothing";
+function requestFailed(evidence: Evidence): OAuthError {
   return new OAuthError(
     "ERR_TOKEN_REQUEST_FAILED",
-    `The code was not exchanged: the token endpoint answered ${answer}. Begin a new sign-in`,
+    "The code was not exchanged. Begin a new sign-in",
     evidence,
   );
 }
@@ -159,17 +158,23 @@ async function tokensIn(
   { client, dpop }: Settings,
   server: AuthorizationServer,
   response: Response,
-  { nonce, maxAge }: PendingAuthorization,
+  { nonce, maxAge = client.default_max_age as number }: PendingAuthorization,
 ): Promise<TokenResponse> {
   try {
-    // Nonce and age are claims of an ID token, and where none is asked for, none is to be expected.
-    // An age that is undefined counts as none there, whatever the types say.
-    const expected = { ...dpop?.response, ...(nonce && { expectedNonce: nonce, maxAge: maxAge as number }) };
-    return await processAuthorizationCodeResponse(server, client, response, expected);
+    // What is undefined counts as absent there, whatever the types say. Demanded of the request, an age would demand
+    // an ID token too.
+    const tokens = await processAuthorizationCodeResponse(
+      server,
+      { ...client, default_max_age: maxAge },
+      response,
+      { expectedNonce: nonce as string },
+    );
+    if (tokens.token_type !== (dpop ? "dpop" : "bearer")) throw new TypeError("another token type");
+    return tokens;
   } catch (cause) {
     throw new OAuthError(
       "ERR_TOKEN_RESPONSE_INVALID",
-      "The token response is not usable; its cause says why. Begin a new sign-in",
+      "The tokens are unusable: see the cause. Begin a new sign-in",
       { cause },
     );
   }

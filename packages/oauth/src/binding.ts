@@ -1,5 +1,5 @@
 import type { Scheme } from "@freshtoken/core";
-import type { AuthorizationServer, DPoPRequestOptions, RecognizedTokenTypes } from "oauth4webapi";
+import type { AuthorizationServer, DPoPRequestOptions } from "oauth4webapi";
 
 /** What binds the tokens of a sign-in to a key of the client: `dpop()` of `@freshtoken/oauth/dpop` makes one. */
 export interface Binding {
@@ -16,8 +16,6 @@ export interface Binding {
     send: (options: DPoPRequestOptions) => Promise<Response>,
     begins?: AuthorizationServer,
   ): Promise<Response>;
-  /** How a token response is read: tokens that are not bound are refused. */
-  readonly response: { readonly recognizedTokenTypes: RecognizedTokenTypes };
   /** What a session does otherwise: requests show the key, and it ends where the key is gone. */
   readonly session: { readonly scheme: Scheme; isRejection(error: unknown): boolean | undefined };
 }

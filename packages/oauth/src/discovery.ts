@@ -5,7 +5,7 @@ import {
   processDiscoveryResponse,
 } from "oauth4webapi";
 import { endpointOf } from "./endpoint.ts";
-import { OAuthError } from "./errors.ts";
+import { MISCONFIGURED, OAuthError } from "./errors.ts";
 import type { Settings } from "./options.ts";
 
 /** Makes the lazy discovery of one issuer: asked once for all who wait, kept once it is found, forgotten when it fails. */
@@ -13,9 +13,9 @@ export function createDiscovery(settings: Settings): () => Promise<Authorization
   let asked: Promise<AuthorizationServer> | undefined;
 
   return () => {
-    asked ??= discover(settings).catch((error) => {
+    asked ??= discover(settings);
+    asked.catch(() => {
       asked = undefined;
-      throw error;
     });
     return asked;
   };
@@ -39,13 +39,14 @@ async function lookUp({ issuer, http }: Settings): Promise<AuthorizationServer> 
     if (code === JSON_ATTRIBUTE_COMPARISON) {
       throw new OAuthError(
         "ERR_ISSUER_MISMATCH",
-        `The metadata of ${issuer} names another issuer. Give that one, if you trust it`,
+        `${issuer} says it is ${answer.body.issuer}. Try that, or give \`server\``,
+        MISCONFIGURED,
       );
     }
     throw new OAuthError(
       "ERR_DISCOVERY_FAILED",
-      `The metadata of ${issuer} could not be read. Try again, or give \`server\``,
-      { cause, status: Object(answer).status },
+      `${issuer} shows no metadata. Try again, or give \`server\``,
+      { cause, status: answer?.status },
     );
   }
 }

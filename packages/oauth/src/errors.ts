@@ -12,7 +12,10 @@ export type OAuthErrorCode =
   | "ERR_DPOP_UNSUPPORTED"
   | "ERR_DPOP_NONCE_UNREADABLE";
 
-interface Evidence {
+/** For metadata that was read and is wrong: a session takes this for a matter of configuration, and asks no second time. */
+export const MISCONFIGURED = { error: "invalid_client_metadata", status: 200 };
+
+export interface Evidence {
   readonly cause?: unknown;
   readonly error?: string | undefined;
   readonly status?: number | undefined;
@@ -24,25 +27,35 @@ interface Evidence {
  */
 export class OAuthError extends Error {
   override readonly name = "OAuthError";
-  readonly code: OAuthErrorCode;
+  declare readonly code: OAuthErrorCode;
   /**
-   * The server's own error code; absent where it gave none.
+   * The server's own error code; absent where it gave none. What is no such code is not shown. Where metadata is wrong,
+   * `invalid_client_metadata`, with the status 200.
    * @see https://www.rfc-editor.org/rfc/rfc6749#section-4.1.2.1
    */
-  declare readonly error?: string;
+  declare readonly error?: string | undefined;
   /** The status of the server's answer; absent where there was none. */
-  declare readonly status?: number;
+  declare readonly status?: number | undefined;
 
   constructor(code: OAuthErrorCode, message: string, { cause, error, status }: Evidence = {}) {
-    super(message, cause ? { cause: digest(cause) } : undefined);
-    this.code = code;
-    if (error) this.error = error;
-    if (status) this.status = status;
+    super(
+      message + ((error ?? status) ? ` (${error ?? status})` : ""),
+      cause ? { cause: digest(cause) } : undefined,
+    );
+    Object.assign(this, { code, error, status });
   }
 }
 
-// The errors of clients carry the request that failed, and those of oauth4webapi the answer.
-function digest(error: unknown): Error {
+/** Finds the error code in what a server answered. Anything else under that name may quote what was sent. */
+export function errorCodeIn(answer: unknown): string | undefined {
+  return /^[a-z_]{1,40}$/.exec(Object(answer).error ?? "")?.[0];
+}
+
+/**
+ * What may be shown of an error: those of clients carry the request that failed, and those of oauth4webapi the
+ * answer. `said` replaces a message that may quote it.
+ */
+export function digest(error: unknown, said?: string): Error {
   const { name, message, code, cause } = Object(error);
-  return Object.assign(new Error(message), { name, code: code ?? Object(cause).code });
+  return Object.assign(new Error(said ?? message), { name, code: code ?? cause?.code });
 }

@@ -28,19 +28,21 @@ export interface Grant {
 /** One application at one authorization server. */
 export interface OAuth {
   /**
-   * What a session needs: `createSession({ ...oauth.session() })`. A `scope` narrows what a refresh asks for.
+   * What a session needs: `createSession({ ...oauth.session() })`. A `scope` narrows what a refresh asks for. Without a
+   * refresh token the session ends when its access token is refused or has expired.
    * @see https://www.rfc-editor.org/rfc/rfc6749#section-6
    */
   session(options?: { readonly scope?: string | undefined }): Grant;
   /**
    * The same for a service, which signs in as itself and has no refresh token: it asks again. Its session begins
-   * by asking.
+   * by asking, as soon as it is created.
    * @see https://www.rfc-editor.org/rfc/rfc6749#section-4.4
    */
   clientCredentials(): Grant & { readonly restore: true };
   /**
    * Begins a sign-in. Keep `pending`, and send the browser to `url`.
-   * Rejects with an {@link OAuthError}: `ERR_RETURN_TO_REFUSED`, or what discovery says.
+   * Rejects with an {@link OAuthError}: `ERR_RETURN_TO_REFUSED`, or what discovery says; with a TypeError for a
+   * `max_age` that is no whole number of seconds.
    */
   authorizationUrl(options?: AuthorizationOptions): Promise<{ url: string; pending: PendingAuthorization }>;
   /**
@@ -72,8 +74,8 @@ export function createOAuth(options: OAuthOptions): OAuth {
   const settings = settingsOf(options);
   const { client, clientAuthentication, resource, http, dpop, prove } = settings;
   const discovered = createDiscovery(settings);
-  const exchanges = new Map<string, Promise<Authorized>>();
-  const parameters = (scope: string | undefined) => [...(scope ? [["scope", scope]] : []), ...resource];
+  const exchanges: Record<string, Promise<Authorized>> = {};
+  const parameters = (scope: string | undefined) => (scope ? [["scope", scope], ...resource] : resource);
 
   async function revoke({ refreshToken, accessToken }: TokenSet): Promise<void> {
     const token = refreshToken ?? accessToken;
@@ -87,9 +89,11 @@ export function createOAuth(options: OAuthOptions): OAuth {
 
   return {
     session: ({ scope } = {}) => ({
-      async refresh({ refreshToken, signal }) {
-        // Signed in without one: only the user can help.
-        if (!refreshToken) return null;
+      async refresh({ refreshToken, tokens, signal }) {
+        // Signed in without one: only the user can help. A token that is merely ageing, as in its last minute, is good
+        // until it expires.
+        const left = (tokens.expiresAt ?? 0) - Date.now();
+        if (!refreshToken) return left > 0 && left < 60_000 ? tokens : null;
         const server = await discovered();
         return prove((proof) =>
           refreshTokenGrantRequest(server, client, clientAuthentication, refreshToken, {
@@ -127,13 +131,10 @@ export function createOAuth(options: OAuthOptions): OAuth {
     async exchange(callbackUrl, pending) {
       // A code that comes twice ends what it brought, and frameworks run effects twice.
       const key = JSON.stringify([callbackUrl, pending]);
-      const exchanged =
-        exchanges.get(key) ??
-        discovered()
-          .then((server) => exchange(settings, server, callbackUrl, pending))
-          .finally(() => exchanges.delete(key));
-      exchanges.set(key, exchanged);
-      return exchanged;
+      exchanges[key] ??= discovered()
+        .then((server) => exchange(settings, server, callbackUrl, pending))
+        .finally(() => delete exchanges[key]);
+      return exchanges[key];
     },
   };
 }

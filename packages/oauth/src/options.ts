@@ -8,13 +8,14 @@ import {
 } from "oauth4webapi";
 import { isLoopback, isSecure, parse } from "./address.ts";
 import type { Binding } from "./binding.ts";
+import { digest } from "./errors.ts";
 
 export interface OAuthOptions {
   /** The issuer identifier of the authorization server. An `http:` one only on loopback. */
   issuer: string;
   /** What the server calls this application. */
   clientId: string;
-  /** Where the server sends the browser after a sign-in. Needed to sign in. */
+  /** Where the server sends the browser after a sign-in, without a fragment. Needed to sign in. */
   redirectUri?: string | undefined;
   /**
    * What to ask for, for example `"openid offline_access"`. With `openid`, a sign-in demands an ID token.
@@ -31,7 +32,10 @@ export interface OAuthOptions {
    * a browser. @default None()
    */
   clientAuthentication?: ClientAuth | undefined;
-  /** What else is known of the client: a clock tolerance, or that the mTLS aliases of endpoints are to be used. */
+  /**
+   * What else is known of the client: a clock tolerance for ID tokens, or that the mTLS aliases of endpoints are to be
+   * used.
+   */
   client?: Partial<Client> | undefined;
   /**
    * The server's metadata, instead of discovery.
@@ -43,7 +47,10 @@ export interface OAuthOptions {
    * @see https://www.rfc-editor.org/rfc/rfc9449
    */
   dpop?: Binding | undefined;
-  /** The fetch underneath: one with a client certificate, for instance. @default the platform's */
+  /**
+   * The fetch underneath: one with a client certificate, for instance. It has to heed its signal.
+   * @default the platform's
+   */
   fetch?: typeof fetch | undefined;
 }
 
@@ -59,9 +66,6 @@ export interface Settings extends Pick<OAuthOptions, "issuer" | "redirectUri" | 
   readonly prove: Binding["prove"];
 }
 
-// As long as an attempt of a session may take. A refresh brings the signal of its own attempt.
-const DEADLINE = 10_000;
-
 interface Http {
   readonly [customFetch]: (url: string, init: object) => Promise<Response>;
   readonly [allowInsecureRequests]: boolean;
@@ -70,11 +74,11 @@ interface Http {
 
 /** Checks the options and completes them. Throws a TypeError that names the option and what arrived. */
 export function settingsOf(options: OAuthOptions): Settings {
-  for (const [name, is, allows] of RULES) {
+  for (const name in { ...RULES, ...options }) {
     const value = Object(options)[name];
     // Of what arrived, a secret in the wrong place perhaps, nothing is shown but an origin.
     const arrived = parse(value)?.origin ?? typeof value;
-    if (!allows(value)) throw new TypeError(`\`${name}\` is ${is}, not ${arrived}`);
+    if (!Object(RULES)[name]?.(value)) throw new TypeError(`\`${name}\` cannot be ${arrived}`);
   }
   const { issuer, clientId, client, resource = [], clientAuthentication = None(), server, dpop } = options;
   return {
@@ -85,37 +89,47 @@ export function settingsOf(options: OAuthOptions): Settings {
     server: server && { ...server, issuer },
     http: {
       [customFetch]: uncached(options.fetch),
-      [allowInsecureRequests]: isLoopback(new URL(issuer)),
-      signal: () => AbortSignal.timeout(DEADLINE),
+      [allowInsecureRequests]: isLoopback(issuer),
+      // For one request: as long as an attempt of a session may take. A refresh brings the signal of its own attempt.
+      signal: () => AbortSignal.timeout(10_000),
     },
-    prove: dpop?.prove ?? ((send) => send({})),
+    prove: dpop ? dpop.prove : (send) => send({}),
   };
 }
 
-type Rule = readonly [name: keyof OAuthOptions, is: string, allows: (value: unknown) => unknown];
+type Rule = (value: unknown) => unknown;
 
-const RULES: readonly Rule[] = [
-  ["issuer", "an https: URL, or an http: one on loopback", isSecure],
-  ["clientId", "a text", (value) => value && typeof value === "string"],
-  ["redirectUri", "an absolute URL", (value) => value === undefined || parse(value)],
-  [
-    "resource",
-    "absolute, and without a fragment",
-    (value = []) => [value].flat().every((uri) => parse(uri)?.href.includes("#") === false),
-  ],
-  ["clientAuthentication", "a function", isFunction],
-  ["dpop", "made by dpop()", (value) => value === undefined || Object(value).prove],
-  ["fetch", "a function", isFunction],
-];
+const isAbsolute: Rule = (value = []) =>
+  [value].flat().every((uri) => parse(uri)?.href.includes("#") === false);
 
-function isFunction(value: unknown): boolean {
-  return value === undefined || typeof value === "function";
-}
+const optional =
+  (type: string): Rule =>
+  (value) =>
+    value === undefined || typeof value === type;
+
+const RULES: Readonly<Record<keyof OAuthOptions, Rule>> = {
+  issuer: isSecure,
+  clientId: (value) => value && typeof value === "string",
+  redirectUri: isAbsolute,
+  scope: optional("string"),
+  resource: isAbsolute,
+  clientAuthentication: optional("function"),
+  client: optional("object"),
+  server: optional("object"),
+  dpop: (value = { prove: true }) => Object(value).prove,
+  fetch: optional("function"),
+};
 
 function uncached(given: typeof fetch | undefined): Http[typeof customFetch] {
-  return async (url, init) => {
-    const response = await (given ?? fetch)(url, { ...init, cache: "no-store" });
-    // A browser shows nothing of a redirect that it does not follow.
-    return response.type === "opaqueredirect" ? new Response(null, { status: 302 }) : response;
+  return async (url, init: RequestInit) => {
+    // An attempt that was given up meanwhile is made no more.
+    init.signal?.throwIfAborted();
+    try {
+      const response = await (given ?? fetch)(url, { ...init, cache: "no-store" });
+      // A browser shows nothing of a redirect that it does not follow.
+      return response.status ? response : new Response(null, { status: 302 });
+    } catch (error) {
+      throw digest(error, "fetch failed");
+    }
   };
 }

@@ -1,3 +1,5 @@
+import { isAge } from "./max-age.ts";
+
 /**
  * What a resource server demands of the sign-in before it lets a request pass: other tokens of the same sign-in do not
  * help. The names are those of the authorization request, whose `parameters` it is good for.
@@ -6,7 +8,7 @@
 export type StepUpChallenge = Readonly<{
   /** Authentication context classes, the preferred first, with spaces between. Absent: it names none. */
   acr_values?: string;
-  /** How many seconds ago the user may have signed in at most. Absent: however long. */
+  /** How many seconds ago the user may have signed in at most, a whole number. Absent: however long. */
   max_age?: string;
 }>;
 
@@ -17,7 +19,7 @@ interface Answered {
 
 // A parameter with its value, quoted or not; before the first of a challenge stands its scheme. It begins where a word
 // does, so that a long one is looked at once.
-const PARAMETER = /(?<![\w-])(?:([\w-]+)\s+)?([\w-]+)\s*=\s*(?:"((?:\\.|[^"\\])*)"|([^\s",]+))/g;
+const PARAMETER = /(?<![\w*-])(?:([\w*-]+)\s+)?([\w*-]+)\s*=\s*(?:"((?:\\.|[^"\\])*)"|([^\s",]+))/g;
 
 /**
  * Reads which stronger sign-in an answer demands; undefined: none. Takes the response of fetch, ky or axios, or the
@@ -29,9 +31,10 @@ const PARAMETER = /(?<![\w-])(?:([\w-]+)\s+)?([\w-]+)\s*=\s*(?:"((?:\\.|[^"\\])*
  *
  * const oauth = createOAuth({ issuer: "https://login.example.com", clientId: "spa", scope: "openid" });
  *
- * export async function demanded(response: Response): Promise<string | undefined> {
- *   const parameters = stepUpChallenge(response);
- *   return parameters && (await oauth.authorizationUrl({ parameters, returnTo: location.pathname })).url;
+ * // Once: a server that cannot sign the user in as strongly would be asked without end.
+ * export async function stronger(response: Response, isAsked: boolean) {
+ *   const parameters = isAsked ? undefined : stepUpChallenge(response);
+ *   return parameters && (await oauth.authorizationUrl({ parameters, returnTo: location.pathname }));
  * }
  * ```
  */
@@ -40,12 +43,12 @@ export function stepUpChallenge(answer: unknown): StepUpChallenge | undefined {
   const field = status === 401 ? headers?.get?.("www-authenticate") : undefined;
   if (typeof field !== "string") return undefined;
   const challenge = challengesIn(field).find(
-    (parameters) => parameters.get("error") === "insufficient_user_authentication",
+    (parameters) => parameters.get("error")?.toLowerCase() === "insufficient_user_authentication",
   );
   if (!challenge) return undefined;
   const acr_values = challenge.get("acr_values")?.trim();
   const max_age = challenge.get("max_age") ?? "";
-  return { ...(acr_values && { acr_values }), ...(/^\d+$/.test(max_age) && { max_age }) };
+  return { ...(acr_values && { acr_values }), ...(isAge(max_age) && { max_age }) };
 }
 
 function challengesIn(field: string): readonly Map<string, string>[] {

@@ -49,7 +49,8 @@ test.each(servers)(
   "tells an issuer by another name from %s itself, which is asked for no token",
   async (_, start) => {
     const { issuer, asked } = await start();
-    const byName = createOAuth({ issuer: issuer.replace("127.0.0.1", "localhost"), clientId: "web" });
+    const elsewhere = issuer.replace("127.0.0.1", "localhost");
+    const byName = createOAuth({ issuer: elsewhere, clientId: "web" });
     const session = createSession({ ...byName.session(), clock: createClock(), refreshAttempts: 1 });
     await session.signIn({ access_token: "a0", refresh_token: "r0" });
 
@@ -57,7 +58,9 @@ test.each(servers)(
 
     const mismatch = { name: "OAuthError", code: "ERR_ISSUER_MISMATCH" };
     expect(refused).toMatchObject([mismatch, { code: "ERR_REFRESH_FAILED", cause: mismatch }]);
-    expect(String(refused[0])).toContain("Give that one, if you trust it");
+    expect(String(refused[0])).toBe(
+      `OAuthError: ${elsewhere} says it is ${issuer}. Try that, or give \`server\` (invalid_client_metadata)`,
+    );
     expect([asked(), session.state.status]).toStrictEqual([0, "signedIn"]);
   },
 );
@@ -180,7 +183,7 @@ test.each([
 
     const invalid = { name: "OAuthError", code: "ERR_METADATA_INVALID" };
     expect(refused).toMatchObject([invalid, { code: "ERR_REFRESH_FAILED", cause: invalid }]);
-    expect(String(refused[0])).toContain("Correct the metadata, or give `server`");
+    expect(String(refused[0])).toContain("Correct that, or give `server`");
     expect([server.log, session.state.status]).toStrictEqual([[], "signedIn"]);
   },
 );

@@ -26,7 +26,7 @@ const service: Partial<OAuthOptions> = {
   scope: "api",
 };
 
-test("signs a service in as itself at its first request, and asks again when its token is refused", async () => {
+test("signs a service in as itself, and asks again when its token is refused", async () => {
   const { server, oauth } = await real(service, { clients });
   const grant = oauth.clientCredentials();
   const session = createSession({ ...grant, origins: [server.api] });

@@ -69,7 +69,7 @@ test.each(wrong)("says what to do when the issuer %s", async (_, fault, code) =>
   const failed = await outcomeOf(oauth.authorizationUrl());
 
   expect(failed).toMatchObject({ name: "OAuthError", code });
-  expect(String(failed)).toMatch(/Try again, or give `server`|Give that one|Correct the metadata/);
+  expect(String(failed)).toMatch(/(?:Try again|Try that|Correct that), or give `server`/);
 });
 
 test("gives an issuer in trouble time before it asks again", async () => {
@@ -119,10 +119,72 @@ test("asks no one where the metadata is given", async () => {
   expect(ledger(server.log)).toStrictEqual(account({ signIns: 1, attempts: 1, refreshes: 1 }));
 });
 
-test("holds metadata that is given to the same rules", async () => {
-  const { oauth } = scripted({ server: { token_endpoint: "http://server.test/token" } });
+test.each([
+  ["plain http", { token_endpoint: "http://server.test/token" }],
+  ["http on loopback for an issuer elsewhere", { token_endpoint: "http://localhost:1/token" }],
+  ["credentials", { token_endpoint: "https://me:secret@server.test/token" }],
+  [
+    "an mTLS alias over plain http",
+    {
+      token_endpoint: "https://server.test/token",
+      mtls_endpoint_aliases: { token_endpoint: "http://server.test/token" },
+    },
+  ],
+])("holds metadata that is given to the same rules: %s", async (_, metadata) => {
+  const { server, oauth } = scripted({ server: metadata });
+  const { session } = await begin({ server, oauth });
 
-  await expect(oauth.authorizationUrl()).rejects.toMatchObject({ code: "ERR_METADATA_INVALID" });
+  const invalid = { code: "ERR_METADATA_INVALID" };
+  await expect(oauth.authorizationUrl()).rejects.toMatchObject(invalid);
+  await expect(session.refresh()).rejects.toMatchObject({ cause: invalid });
+
+  expect(ledger(server.log).attempts).toBe(0);
+});
+
+test("asks no mTLS alias over plain http elsewhere, though the issuer is on loopback", async () => {
+  const fetched = vi.fn(fetch);
+  const issuer = "http://127.0.0.1:1";
+  const aliases = { token_endpoint: "http://evil.test/token" };
+  const server = { token_endpoint: `${issuer}/token`, mtls_endpoint_aliases: aliases };
+  const client = { use_mtls_endpoint_aliases: true };
+  const oauth = createOAuth({ issuer, clientId: "web", client, server, fetch: fetched });
+  const { signal } = new AbortController();
+
+  const asked = oauth.session().refresh({ refreshToken: "r0", tokens: {}, signal, attempt: 1 });
+
+  await expect(asked).rejects.toMatchObject({ code: "ERR_METADATA_INVALID" });
+  expect(fetched).not.toHaveBeenCalled();
+});
+
+test.each([
+  ["is another issuer's", { issuer: "https://evil.test" }, "ERR_ISSUER_MISMATCH"],
+  ["has no token endpoint", { issuer: "https://server.test" }, "ERR_METADATA_INVALID"],
+])("surfaces at once in a refresh that the metadata %s", async (_, json, code) => {
+  const { server, oauth } = scripted();
+  const { session } = await begin({ server, oauth }, { refreshAttempts: 3 });
+  server.always(METADATA, { json });
+
+  await expect(session.refresh()).rejects.toMatchObject({ cause: { code } });
+
+  expect(discoveries(server)).toBe(1);
+});
+
+test("presents no refresh token for an attempt that was given up while the metadata was looked up", async () => {
+  const clock = createClock();
+  const { server } = scripted();
+  const forgetful: typeof fetch = (url, { signal, ...init } = {}) => server.fetch(url, init);
+  const oauth = createOAuth({ issuer: server.origin, clientId: "web", fetch: forgetful });
+  const gate = server.gate(METADATA);
+  const { session } = await begin({ server, oauth }, { clock, refreshTimeout: 1_000 });
+
+  const refreshed = outcomeOf(session.refresh());
+  await gate.reached(1);
+  await clock.advance(1_000);
+  gate.open();
+  await refreshed;
+  await settled();
+
+  expect(ledger(server.log)).toMatchObject({ attempts: 0, answers: 1 });
 });
 
 test("gives a discovery up that hangs for 10 s, and asks again", async () => {

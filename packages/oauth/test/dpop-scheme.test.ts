@@ -1,5 +1,5 @@
 import { entriesAt, ledger } from "@freshtoken/testing";
-import { expect, test, vi } from "vitest";
+import { expect, onTestFinished, test, vi } from "vitest";
 import { createServers } from "../src/dpop/servers.ts";
 import { begin, bound, dateIn, digestOf, noncesAt, proofsAt } from "./bound.ts";
 import { account } from "./support.ts";
@@ -182,28 +182,84 @@ test("takes the server's clock where a proof is refused, and replays", async () 
   expect(ledger(server.log).attempts).toBe(0);
 });
 
-test("takes the server's clock with its nonce, so that one replay betters both", async () => {
+const isOff = ({ iat }: { iat: number }) => Math.abs(iat - Date.now() / 1_000) > 60;
+
+test.each([
+  ["where nothing was refused", { json: {}, headers: { date: dateIn(3_600) } }],
+  [
+    "where a nonce is asked for",
+    { status: 401, headers: { ...wantsNonce("n1").headers, date: dateIn(3_600) } },
+  ],
+  ["by more than a day", refusesProof(dateIn(90_000))],
+  ["for a Date that is none", refusesProof("yesterday")],
+])("leaves its clock alone %s", async (_, answer) => {
   const { server, oauth } = bound();
   const { send } = await begin({ server, oauth });
-  const { status, headers } = wantsNonce("n1");
-  server.next("/me", { status, headers: { ...headers, date: dateIn(3_600) } });
+  server.next("/me", answer);
 
-  expect((await send(`${server.origin}/me`)).status).toBe(200);
+  await send(`${server.origin}/me`);
+  await send(`${server.origin}/me`);
 
-  const [wrong = 0, right = 0] = proofsAt(server, "resource").map(({ claims }) => claims.iat);
-  expect(Math.round((right - wrong) / 60)).toBe(60);
+  expect(proofsAt(server, "resource").some(({ claims }) => isOff(claims))).toBe(false);
 });
 
-test("leaves its clock alone where nothing was refused", async () => {
+test("gives up a clock with which a proof is refused too", async () => {
   const { server, oauth } = bound();
   const { send } = await begin({ server, oauth });
-  server.next("/me", { json: {}, headers: { date: dateIn(3_600) } });
+  server.next("/me", refusesProof(dateIn(-3_600)), refusesProof(dateIn(-3_600)));
 
-  await send(`${server.origin}/me`);
-  await send(`${server.origin}/me`);
+  const statuses = [];
+  for (let request = 0; request < 3; request += 1) statuses.push((await send(`${server.origin}/me`)).status);
 
-  const [first = 0, second = 0] = proofsAt(server, "resource").map(({ claims }) => claims.iat);
-  expect(Math.round((second - first) / 60)).toBe(0);
+  expect(statuses).toStrictEqual([401, 200, 200]);
+  expect(proofsAt(server, "resource").map(({ claims }) => isOff(claims))).toStrictEqual([
+    false,
+    true,
+    false,
+    false,
+  ]);
+});
+
+test("answers each of many demands with the nonce that came with it, where a nonce is good once", async () => {
+  const { server, oauth } = bound();
+  const { send } = await begin({ server, oauth });
+  const good = new Set<string | undefined>();
+  server.always("/me", () => {
+    const nonce = `n${proofsAt(server, "resource").length}`;
+    good.add(nonce);
+    const shown = noncesAt(server, "resource").at(-1);
+    return good.delete(shown) ? { json: {}, headers: { "dpop-nonce": nonce } } : wantsNonce(nonce);
+  });
+
+  const answers = await Promise.all(Array.from({ length: 10 }, () => send(`${server.origin}/me`)));
+
+  expect(answers.map(({ status }) => status)).toStrictEqual(Array(10).fill(200));
+  expect(ledger(server.log).attempts).toBe(0);
+});
+
+test("keeps its nonce where an answer has an empty one", async () => {
+  const { server, oauth } = bound();
+  const { send } = await begin({ server, oauth });
+  const withNonce = (nonce: string) => ({ json: {}, headers: { "dpop-nonce": nonce } });
+  server.next("/me", withNonce("n1"), withNonce(""));
+
+  for (let request = 0; request < 3; request += 1) await send(`${server.origin}/me`);
+
+  expect(noncesAt(server, "resource")).toStrictEqual([undefined, "n1", "n1"]);
+});
+
+test.each([
+  ["purge", "purge"],
+  ["patch", "patch"],
+  ["post", "POST"],
+])("shows the method %s as fetch sends it: %s", async (method, htm) => {
+  const { server, oauth } = bound();
+  const { send } = await begin({ server, oauth });
+
+  await send(`${server.origin}/me`, { method });
+
+  expect(new Request(server.origin, { method }).method).toBe(htm);
+  expect(proofsAt(server, "resource").map(({ claims }) => claims.htm)).toStrictEqual([htm]);
 });
 
 test("gives a second refused proof to its caller, without a refresh", async () => {
@@ -246,17 +302,21 @@ test("replays with a nonce that another request has brought meanwhile", async ()
   expect(noncesAt(server, "resource")).toStrictEqual([undefined, undefined, "n1"]);
 });
 
-test("judges a relative address by the page's own", async () => {
+test.each([
+  ["where the page's <base> says", { baseURI: "https://server.test/app/v2/" }, "/app/me"],
+  ["by the address of a worker, which has none", undefined, "/orders/me"],
+])("signs a relative address as fetch resolves it: %s", async (_, document, path) => {
   const { server, oauth } = bound();
   const { scheme } = oauth.session();
-  vi.stubGlobal("location", { href: `${server.origin}/app/` });
+  vi.stubGlobal("location", { href: `${server.origin}/orders/5/` });
+  vi.stubGlobal("document", document);
+  onTestFinished(() => void vi.unstubAllGlobals());
 
   const { dpop = "" } =
     (await scheme?.fields({ accessToken: "a0" }, { method: "GET", url: "../me?x" })) ?? {};
-  vi.unstubAllGlobals();
 
   const { htu } = JSON.parse(Buffer.from(dpop.split(".")[1] ?? "", "base64url").toString());
-  expect(htu).toBe(`${server.origin}/me`);
+  expect(htu).toBe(server.origin + path);
 });
 
 test("remembers what the hundred servers want that were asked last", () => {

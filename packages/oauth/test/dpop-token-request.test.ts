@@ -133,6 +133,39 @@ test("does not try a refused proof again where the answer shows no clock", async
   expect(proofsAt(server, "token")).toHaveLength(1);
 });
 
+test("refreshes where the token endpoint's Date is wrong and its clock right", async () => {
+  const { server, oauth } = bound();
+  const { session } = await begin({ server, oauth });
+  const date = dateIn(-3_600);
+  server.next("token", { error: "use_dpop_nonce", headers: { date, "dpop-nonce": "n1" } });
+  server.next("token", { merge: { token_type: "DPoP" } }, refusesProof(date), refusesProof(date));
+
+  await session.refresh();
+  await session.refresh().catch(() => {});
+  await session.refresh();
+
+  const isOff = proofsAt(server, "token").map(({ claims }) => Math.abs(claims.iat - Date.now() / 1_000) > 60);
+  expect(isOff).toStrictEqual([false, false, false, true, false]);
+});
+
+test("answers a demand with the nonce that came with it, whatever came meanwhile", async () => {
+  const { server, oauth } = bound();
+  const grant = oauth.clientCredentials();
+  const { session } = await begin({ server, oauth });
+  const json = { access_token: "s0", token_type: "DPoP" };
+  const gate = server.gate("token", "answer");
+  server.next("token", wantsNonce("n1"), wantsNonce("n2"));
+  server.always("token", { json });
+  const { signal } = new AbortController();
+
+  const asked = [session.refresh(), grant.refresh({ refreshToken: "", tokens: {}, signal, attempt: 1 })];
+  await gate.reached(2);
+  gate.open();
+  await Promise.all(asked);
+
+  expect(noncesAt(server, "token").sort()).toStrictEqual(["n1", "n2", undefined, undefined]);
+});
+
 test("answers a complaint about the nonce and one about the clock", async () => {
   const { server, oauth } = bound();
   const { session } = await begin({ server, oauth });

@@ -23,35 +23,47 @@ test.each([
   ]);
 });
 
-const issuer = "`issuer` is an https: URL, or an http: one on loopback, not";
-const resource = "`resource` is absolute, and without a fragment, not";
+const arrived: readonly [Record<string, unknown>, string][] = [
+  [{ issuer: "http://login.example.com" }, "http://login.example.com"],
+  [{ issuer: "http://127.0.0.1.evil.test" }, "http://127.0.0.1.evil.test"],
+  [{ issuer: "http://localhost.evil.test" }, "http://localhost.evil.test"],
+  [{ issuer: "http://evil-localhost" }, "http://evil-localhost"],
+  [{ issuer: "http://127.0.0.1@evil.test" }, "http://evil.test"],
+  [{ issuer: "http://evil.test/x.localhost/" }, "http://evil.test"],
+  [{ issuer: "https://admin:secret@login.example.com" }, "https://login.example.com"],
+  [{ issuer: "http://admin@localhost" }, "http://localhost"],
+  [{ issuer: "login.example.com" }, "string"],
+  [{ issuer: "ftp://localhost" }, "ftp://localhost"],
+  [{ issuer: undefined }, "undefined"],
+  [{ issuer: ["https://login.example.com"] }, "object"],
+  [{ clientId: "" }, "string"],
+  [{ clientId: 7 }, "number"],
+  [{ redirectUri: "/callback" }, "string"],
+  [{ redirectUri: "https://app.test/#/callback" }, "https://app.test"],
+  [{ scope: ["openid"] }, "object"],
+  [{ scope: 7 }, "number"],
+  [{ resource: "/api" }, "string"],
+  [{ resource: "https://api.example.com#top" }, "https://api.example.com"],
+  [{ resource: ["urn:a", 7] }, "object"],
+  [{ clientAuthentication: "secret" }, "string"],
+  [{ client: "web" }, "string"],
+  [{ server: "https://login.example.com" }, "https://login.example.com"],
+  [{ dpop: true }, "boolean"],
+  [{ dpop: { key: {} } }, "object"],
+  [{ fetch: {} }, "object"],
+  [{ redirect_uri: "https://app.test/callback" }, "https://app.test"],
+];
 
-test.each([
-  [{ issuer: "http://login.example.com" }, `${issuer} http://login.example.com`],
-  [{ issuer: "http://127.0.0.1.evil.test" }, `${issuer} http://127.0.0.1.evil.test`],
-  [{ issuer: "http://localhost.evil.test" }, `${issuer} http://localhost.evil.test`],
-  [{ issuer: "http://evil-localhost" }, `${issuer} http://evil-localhost`],
-  [{ issuer: "http://127.0.0.1@evil.test" }, `${issuer} http://evil.test`],
-  [{ issuer: "login.example.com" }, `${issuer} string`],
-  [{ issuer: "ftp://localhost" }, `${issuer} ftp://localhost`],
-  [{ issuer: undefined }, `${issuer} undefined`],
-  [{ issuer: ["https://login.example.com"] }, `${issuer} object`],
-  [{ clientId: "" }, "`clientId` is a text, not string"],
-  [{ clientId: 7 }, "`clientId` is a text, not number"],
-  [{ redirectUri: "/callback" }, "`redirectUri` is an absolute URL, not string"],
-  [{ resource: "/api" }, `${resource} string`],
-  [{ resource: "https://api.example.com#top" }, `${resource} https://api.example.com`],
-  [{ resource: ["urn:a", 7] }, `${resource} object`],
-  [{ clientAuthentication: "secret" }, "`clientAuthentication` is a function, not string"],
-  [{ dpop: true }, "`dpop` is made by dpop(), not boolean"],
-  [{ dpop: { key: {} } }, "`dpop` is made by dpop(), not object"],
-  [{ fetch: {} }, "`fetch` is a function, not object"],
-])("refuses %j, naming the option and what arrived", (options, message) => {
-  expect(() => createOAuth({ ...good, ...options } as OAuthOptions)).toThrow(new TypeError(message));
+test.each(arrived)("refuses %j, naming the option and what arrived", (options, kind) => {
+  const [name] = Object.keys(options);
+
+  expect(() => createOAuth({ ...good, ...options } as OAuthOptions)).toThrow(
+    new TypeError(`\`${name}\` cannot be ${kind}`),
+  );
 });
 
 test("refuses to be made without options", () => {
   expect(() => createOAuth(undefined as unknown as OAuthOptions)).toThrow(
-    new TypeError(`${issuer} undefined`),
+    new TypeError("`issuer` cannot be undefined"),
   );
 });

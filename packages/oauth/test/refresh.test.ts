@@ -166,6 +166,25 @@ test("ends a session without a refresh token when its access token has to be ren
   expect(ledger(server.log)).toStrictEqual(account({ signIns: 1 }));
 });
 
+test.each([
+  ["ages", 3_599_000, "signedIn"],
+  ["is stale", 3_600_000, "signedOut"],
+  ["was refused", 1_000_000, "signedOut"],
+])("keeps a session without a refresh token until its access token %s", async (_, elapsed, status) => {
+  vi.useFakeTimers({ toFake: ["Date"] });
+  onTestFinished(() => void vi.useRealTimers());
+  const { server, oauth } = scripted();
+  const clock = { ...createClock(), now: Date.now };
+  const session = createSession({ ...oauth.session(), clock });
+  await session.signIn({ access_token: "a0", expires_in: 3_600 });
+  vi.setSystemTime(Date.now() + elapsed);
+
+  await session.refresh().catch(() => {});
+
+  expect(session.state.status).toBe(status);
+  expect(server.log).toStrictEqual([]);
+});
+
 test("takes tokens of any length and shape, and sends them whole", async () => {
   const { server, oauth } = scripted();
   const { session } = await begin({ server, oauth });

@@ -2,13 +2,14 @@ import { inspect } from "node:util";
 import type { Fault } from "@freshtoken/testing";
 import { expect, test } from "vitest";
 import { ClientSecretPost } from "../src/index.ts";
-import { outcomeOf, scripted } from "./support.ts";
+import { begin, metadataOf, outcomeOf, scripted } from "./support.ts";
 
 const secret = (name: string) => `${name}-7Fj2kQ9x`;
 const wire = { access_token: secret("access"), refresh_token: secret("refresh"), token_type: "Bearer" };
 
 const faults: readonly [string, Fault][] = [
   ["refused", { error: "invalid_grant" }],
+  ["refused with an error that quotes the code", { status: 400, json: { error: secret("code") } }],
   ["reset", { reset: "after" }],
   ["answered with a challenge", { status: 401, headers: { "www-authenticate": "Basic" }, json: wire }],
   ["answered with an error beside tokens", { status: 500, json: wire }],
@@ -31,6 +32,29 @@ test.each(faults)("quotes no token, code or secret when the exchange is %s", asy
   for (const part of ["7Fj2kQ9x", pending.state, pending.codeVerifier, pending.nonce]) {
     expect(shown).not.toContain(part);
   }
+});
+
+test("quotes nothing that the fetch underneath quotes of a request", async () => {
+  const { server } = scripted();
+  const quoting = async (url: string, { method, body }: RequestInit) => {
+    if (method !== "POST") return Response.json(metadataOf(server));
+    throw Object.assign(new TypeError(`no answer for ${body} on ${url}`), { code: "ECONNREFUSED" });
+  };
+  const { oauth } = scripted({
+    clientAuthentication: ClientSecretPost(secret("client")),
+    fetch: quoting as typeof fetch,
+  });
+  const { session } = await begin({ server, oauth });
+  const { pending } = await oauth.authorizationUrl();
+
+  const errors = [
+    await outcomeOf(oauth.exchange(`?code=${secret("code")}&state=${pending.state}`, pending)),
+    await outcomeOf(session.refresh()),
+  ];
+
+  const cause = { name: "TypeError", message: "fetch failed", code: "ECONNREFUSED" };
+  expect(errors).toMatchObject([{ cause }, { cause }]);
+  expect(inspect(errors, { depth: Infinity, showHidden: true })).not.toContain("7Fj2kQ9x");
 });
 
 test.each([

@@ -65,6 +65,20 @@ test("lets parameters replace the scope, and nothing that guards the sign-in", a
   });
 });
 
+test("leaves out a parameter that is undefined or null", async () => {
+  const { oauth } = scripted({ scope: "read" });
+  const user: { email?: string } = {};
+  const parameters = { login_hint: user.email, scope: undefined, prompt: null as unknown as string };
+
+  const { searchParams } = new URL((await oauth.authorizationUrl({ parameters })).url);
+
+  expect(["login_hint", "scope", "prompt"].map((name) => searchParams.get(name))).toStrictEqual([
+    null,
+    "read",
+    null,
+  ]);
+});
+
 test("returns a pending sign-in that survives storage", async () => {
   const { oauth } = scripted({ scope: "openid" });
 
@@ -135,9 +149,7 @@ test("signs in without OpenID where the scope has none", async () => {
 test("needs a redirectUri to sign in", async () => {
   const { oauth } = scripted({ redirectUri: undefined });
 
-  await expect(oauth.authorizationUrl()).rejects.toThrow(
-    new TypeError("`redirectUri` is needed to sign in: give it to createOAuth"),
-  );
+  await expect(oauth.authorizationUrl()).rejects.toThrow(new TypeError("`redirectUri` cannot be undefined"));
 });
 
 test("needs an authorization endpoint to sign in", async () => {

@@ -7,7 +7,7 @@ import ky from "ky";
 import { expect, test } from "vitest";
 import { stepUpChallenge } from "../src/index.ts";
 import { real, visit } from "./loopback.ts";
-import { begin, scripted } from "./support.ts";
+import { begin, scripted, unsigned } from "./support.ts";
 
 const demand =
   'Bearer error="insufficient_user_authentication", error_description="A stronger one, please", acr_values="gold silver", max_age="300"';
@@ -33,6 +33,16 @@ test.each<[string, string, object]>([
     { acr_values: "gold" },
   ],
   ["that quotes another", 'Bearer realm="\\"error=\\"x", error="insufficient_user_authentication"', {}],
+  [
+    "with its error in capitals",
+    'Bearer error="Insufficient_User_Authentication", acr_values="gold"',
+    { acr_values: "gold" },
+  ],
+  [
+    "whose age has no end",
+    `Bearer error="insufficient_user_authentication", max_age="${"9".repeat(400)}"`,
+    {},
+  ],
   ["that names nothing", 'Bearer error="insufficient_user_authentication", acr_values=" "', {}],
   ["whose age is none", 'Bearer error="insufficient_user_authentication", max_age="-1"', {}],
 ])("reads the challenge of a stronger sign-in: %s", (_, field, challenge) => {
@@ -46,6 +56,10 @@ test.each<[string, unknown]>([
   [
     "the error in a quoted text",
     refusedWith('Bearer realm="\\", error=insufficient_user_authentication, \\""'),
+  ],
+  [
+    "the error in the text of an extended parameter",
+    refusedWith('Bearer title*="x, error=insufficient_user_authentication, acr_values=evil"'),
   ],
   ["another status", refusedWith(demand, 403)],
   ["no answer", new TypeError("fetch failed")],
@@ -105,21 +119,20 @@ test("signs in anew at a real authorization server as recently as a challenge de
 });
 
 test.each([
-  ["is older than a challenge demands", 3_600, /too much time has elapsed/],
-  ["does not say how old it is", undefined, /"auth_time"/],
-])("refuses an ID token whose sign-in %s", async (_, age, message) => {
-  const { server, oauth } = scripted({ scope: "openid" });
+  ["is older than a challenge demands", "openid", 3_600, /too much time has elapsed/],
+  [
+    "is older than a challenge demands, though none was asked for",
+    "read",
+    3_600,
+    /too much time has elapsed/,
+  ],
+  ["does not say how old it is", "openid", undefined, /"auth_time"/],
+])("refuses an ID token whose sign-in %s", async (_, scope, age, message) => {
+  const { server, oauth } = scripted({ scope });
   const { pending } = await oauth.authorizationUrl({ parameters: { max_age: "300" } });
-  const now = Math.floor(Date.now() / 1_000);
-  const claims = {
-    iss: pending.issuer,
-    aud: "web",
-    sub: "alice",
-    nonce: pending.nonce,
-    iat: now,
-    exp: now + 60,
-  };
-  const id_token = unsigned({ ...claims, ...(age && { auth_time: now - age }) });
+  const { issuer: iss, nonce } = pending;
+  const auth_time = age && Math.floor(Date.now() / 1_000) - age;
+  const id_token = unsigned({ iss, aud: "web", nonce, auth_time });
   server.next("token", { json: { access_token: "a0", token_type: "Bearer", id_token } });
 
   const refused = oauth.exchange(`?code=c0&state=${pending.state}`, pending);
@@ -130,9 +143,23 @@ test.each([
   });
 });
 
-// It comes straight from the token endpoint: its claims are checked, not its signature.
-function unsigned(claims: object): string {
-  return [{ alg: "RS256" }, claims, {}]
-    .map((part) => Buffer.from(JSON.stringify(part)).toString("base64url"))
-    .join(".");
-}
+test("needs no ID token for the age of a sign-in where none is asked for", async () => {
+  const { server, oauth } = scripted({ scope: "read" });
+  const { pending } = await oauth.authorizationUrl({ parameters: { max_age: "300" } });
+  server.next("token", { json: { access_token: "a0", token_type: "Bearer" } });
+
+  const { tokens } = await oauth.exchange(`?code=c0&state=${pending.state}`, pending);
+
+  expect(tokens).toHaveProperty("access_token", "a0");
+});
+
+test.each(["5m", "", "-1", "1.5", "9".repeat(400)])(
+  "refuses %j as the age of a sign-in, before the user is sent away",
+  async (max_age) => {
+    const { oauth } = scripted({ scope: "openid" });
+
+    await expect(oauth.authorizationUrl({ parameters: { max_age } })).rejects.toThrow(
+      new TypeError("`max_age` is a number of seconds"),
+    );
+  },
+);

@@ -1,4 +1,5 @@
 import { generateKeyPair } from "oauth4webapi";
+import { inTime } from "./deadline.ts";
 import type { DPoPKey } from "./key.ts";
 
 const DATABASE = "freshtoken";
@@ -28,11 +29,13 @@ export function browserKey(name: string): DPoPKey {
     throw new TypeError(`the name of a key is a text, not ${typeof name}`);
   let reading: Promise<CryptoKeyPair | undefined> | undefined;
 
-  // Requests that leave together read once.
+  // Requests that leave together read once. A database that does not answer is asked again by the next.
   function load(): Promise<CryptoKeyPair | undefined> {
-    reading ??= inStore<CryptoKeyPair | undefined>("readonly", (keys, found) => {
-      keys.get(name).onsuccess = ({ target }) => found((target as IDBRequest).result);
-    }).finally(() => {
+    reading ??= inTime(() =>
+      inStore<CryptoKeyPair | undefined>("readonly", (keys, found) => {
+        keys.get(name).onsuccess = ({ target }) => found((target as IDBRequest).result);
+      }),
+    ).finally(() => {
       reading = undefined;
     });
     return reading;

@@ -1,7 +1,7 @@
 import { type AuthorizationServer, DPoP } from "oauth4webapi";
 import type { Binding } from "../binding.ts";
 import { OAuthError } from "../errors.ts";
-import { type DPoPKey, isKey, keptKey, keyLost } from "./key.ts";
+import { type DPoPKey, isKey, keptKey, keyLost, SIGNING_PAIR } from "./key.ts";
 import { createProofs, type Proofs } from "./proofs.ts";
 import { dpopScheme } from "./scheme.ts";
 import { tokenRequest } from "./token-request.ts";
@@ -15,7 +15,7 @@ export interface DPoPOptions {
  * Binds the tokens of a sign-in to a key: whoever steals them cannot use them without it. For the option `dpop` of
  * `createOAuth`, whose sessions then bring the scheme too.
  *
- * A key is made only when a sign-in begins. Where it is lost, what needs it rejects with an {@link OAuthError}:
+ * A key is made only when a sign-in begins, or a service asks for a token. Where it is lost, what needs it rejects with an {@link OAuthError}:
  * `ERR_DPOP_KEY_LOST`; nothing is ever sent as a Bearer token instead.
  * @throws TypeError that names the option
  * @see https://www.rfc-editor.org/rfc/rfc9449
@@ -23,7 +23,7 @@ export interface DPoPOptions {
 export function dpop(options: DPoPOptions): Binding {
   const { key } = Object(options) as Partial<DPoPOptions>;
   if (!key || !isKey(key)) {
-    throw new TypeError(`\`key\` is a CryptoKeyPair, or has load() and create(); not ${typeof key}`);
+    throw new TypeError(`\`key\` is ${SIGNING_PAIR}, or has load() and create(); not ${typeof key}`);
   }
   const { load, create } = keptKey(key);
   // An authorization server and an API at one origin may each have nonces of their own.
@@ -46,17 +46,12 @@ export function dpop(options: DPoPOptions): Binding {
       return { dpop_jkt: await DPoP({}, await begun(server)).calculateThumbprint() };
     },
     prove: async (send, begins) => tokenRequest(send, proofs.token, await (begins ? begun(begins) : held())),
-    response: { recognizedTokenTypes: { bearer: refuseBearer } },
     session: {
       scheme: dpopScheme(proofs.api, held),
       // Without its key a public client's refresh token is worth nothing, to nobody: only the user can help.
       isRejection: (error) => (error instanceof OAuthError ? error.code === "ERR_DPOP_KEY_LOST" : undefined),
     },
   };
-}
-
-function refuseBearer(): never {
-  throw new TypeError("the token type is not DPoP");
 }
 
 // Which algorithm a key signs with, oauth4webapi says in a proof.
@@ -67,7 +62,7 @@ async function checkAlgorithm(
 ): Promise<void> {
   const { issuer, dpop_signing_alg_values_supported: supported } = server;
   if (!supported) return;
-  const { proof } = await proofs.sign(pair, { url: issuer, method: "POST" }, "none");
+  const { proof } = await proofs.sign(pair, undefined, { url: issuer, method: "POST" }, "none");
   if (supported.includes(proof.algorithm)) return;
   throw new OAuthError(
     "ERR_DPOP_UNSUPPORTED",

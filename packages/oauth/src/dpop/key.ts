@@ -1,8 +1,12 @@
 import { OAuthError } from "../errors.ts";
+import { inTime } from "./deadline.ts";
 
 /** Where a key is kept: beside the session, by whoever shares that. */
 export interface DPoPKey {
-  /** Finds the key; undefined: there is none. Asked for every request, so that all use the one that is there now. */
+  /**
+   * Finds the key; undefined: there is none. Asked for every request, so that all use the one that is there now, with
+   * 5 s to answer.
+   */
   load(): Promise<CryptoKeyPair | undefined>;
   /**
    * Finds the key, or makes it and stores it. Asked when a sign-in begins; those who ask together, in several tabs
@@ -11,8 +15,8 @@ export interface DPoPKey {
   create(): Promise<CryptoKeyPair>;
 }
 
-// As long as an attempt of a session may take.
-const DEADLINE = 10_000;
+/** What a key has to be, as a clause. */
+export const SIGNING_PAIR = "a CryptoKeyPair that can sign, with an extractable public key";
 
 /** Takes a key pair for one that is always there, and gives one that is stored a deadline. */
 export function keptKey(key: CryptoKeyPair | DPoPKey): DPoPKey {
@@ -22,9 +26,18 @@ export function keptKey(key: CryptoKeyPair | DPoPKey): DPoPKey {
 
 /** Tells whether a value is a key pair, or something that keeps one. */
 export function isKey(value: unknown): value is CryptoKeyPair | DPoPKey {
-  const { privateKey, publicKey, load, create } = Object(value);
-  const isPair = privateKey?.type === "private" && publicKey?.type === "public";
-  return isPair || (typeof load === "function" && typeof create === "function");
+  const { load, create } = Object(value);
+  return isSigningPair(value) || (typeof load === "function" && typeof create === "function");
+}
+
+function isSigningPair(value: unknown): value is CryptoKeyPair {
+  const { privateKey, publicKey } = Object(value);
+  return (
+    privateKey?.type === "private" &&
+    privateKey.usages.includes("sign") &&
+    publicKey?.type === "public" &&
+    publicKey.extractable
+  );
 }
 
 export function keyLost(): OAuthError {
@@ -35,19 +48,15 @@ export function keyLost(): OAuthError {
 }
 
 async function reached<R>(ask: () => Promise<R>): Promise<R> {
-  let timer: ReturnType<typeof setTimeout> | undefined;
-  const late = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(new Error(`it took longer than ${DEADLINE} ms`)), DEADLINE);
-  });
   try {
-    return await Promise.race([ask(), late]);
+    const found = await inTime(ask);
+    if (found && !isSigningPair(found)) throw new TypeError(`it is not ${SIGNING_PAIR}`);
+    return found;
   } catch (cause) {
     throw new OAuthError(
       "ERR_DPOP_KEY_UNAVAILABLE",
-      "The key that tokens are bound to could not be read or stored; the cause says why. Nothing was sent",
+      "The key that tokens are bound to could not be read or stored, or is none; the cause says why. Nothing was sent",
       { cause },
     );
-  } finally {
-    clearTimeout(timer);
   }
 }

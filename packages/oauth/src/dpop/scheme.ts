@@ -1,10 +1,12 @@
 import type { Answer, Scheme, SchemeRequest } from "@freshtoken/core";
 import { parse } from "../address.ts";
-import type { Complaint, Proof, Proofs } from "./proofs.ts";
+import { type Complaint, type Proof, type Proofs, shownNonce } from "./proofs.ts";
 
 /** What was sent of one request so far. */
 interface Sent {
   readonly proof: Proof;
+  /** What the last answer to it showed. */
+  readonly nonce?: string | undefined;
   /** A second replay for a proof would take the send that a refresh needs. */
   readonly isReplayed: boolean;
 }
@@ -21,17 +23,22 @@ export function dpopScheme(proofs: Proofs, key: () => Promise<CryptoKeyPair>): S
     sendsToken: true,
     tokenType: "DPoP",
     async fields({ accessToken = "" }, request) {
-      const { fields, proof } = await proofs.sign(await key(), request, accessToken);
-      requests.set(request, { proof, isReplayed: requests.get(request)?.isReplayed ?? false });
+      const { nonce, isReplayed = false } = requests.get(request) ?? {};
+      const { fields, proof } = await proofs.sign(await key(), nonce, request, accessToken);
+      requests.set(request, { proof, isReplayed });
       return fields;
     },
     answered(answer, request) {
       const sent = requests.get(request);
       if (!sent || isFromElsewhere(answer, sent.proof)) return;
       const isBetter = proofs.isBetterNow(sent.proof, answer, complaintIn(answer, sent.proof));
-      if (!isBetter || sent.isReplayed) return;
-      requests.set(request, { ...sent, isReplayed: true });
-      return "replay";
+      const isReplay = isBetter && !sent.isReplayed;
+      requests.set(request, {
+        ...sent,
+        nonce: shownNonce(answer),
+        isReplayed: isReplay || sent.isReplayed,
+      });
+      if (isReplay) return "replay";
     },
   };
 }
@@ -46,5 +53,5 @@ function complaintIn(answer: Answer, { terms }: Proof): Complaint | undefined {
   const challenge = answer.field("www-authenticate");
   if (challenge) return COMPLAINT.exec(challenge)?.groups?.complaint?.toLowerCase() as Complaint | undefined;
   // CORS may hide the challenge and show the nonce.
-  return answer.field("dpop-nonce") && !terms.nonce ? "use_dpop_nonce" : undefined;
+  return shownNonce(answer) && !terms.nonce ? "use_dpop_nonce" : undefined;
 }

@@ -1,5 +1,5 @@
 import type { Binding } from "../binding.ts";
-import type { Complaint, Proof, Proofs } from "./proofs.ts";
+import { type Complaint, type Proof, type Proofs, shownNonce } from "./proofs.ts";
 
 /**
  * Makes a token request with a proof, and once more with a better one for each complaint that the server has. It has
@@ -12,14 +12,16 @@ export async function tokenRequest(
   pair: CryptoKeyPair,
 ): Promise<Response> {
   const answered = new Set<Complaint>();
+  let nonce: string | undefined;
   for (;;) {
     const made: Proof[] = [];
-    const response = await send({ DPoP: proofs.signer(pair, (proof) => made.push(proof)) });
+    const response = await send({ DPoP: proofs.signer(pair, nonce, (proof) => made.push(proof)) });
     const complaint = await complaintIn(response);
     const heard = { status: response.status, field: (name: string) => response.headers.get(name) };
     const isBetter = made.some((proof) => proofs.isBetterNow(proof, heard, complaint));
     if (!isBetter || !complaint || answered.has(complaint)) return response;
     answered.add(complaint);
+    nonce = shownNonce(heard);
   }
 }
 
