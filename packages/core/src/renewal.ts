@@ -74,8 +74,13 @@ export async function renew({ reason, from }: Round, desk: Desk, overtaken: Abor
     known.push(tokens);
     let answer = await ask(tokens);
     if (isLost(answer)) {
-      // Who was stopped takes its sleep for a loss, and a peer may have renewed the tokens meanwhile.
-      await desk.look().catch(() => {});
+      // Who was stopped takes its sleep for a loss, and a peer may have renewed the tokens meanwhile. Where the store
+      // does not tell, nobody knows whose turn it is by now: the next attempt takes a turn of its own.
+      const isKnown = await desk.look().then(
+        () => true,
+        () => false,
+      );
+      if (!isKnown) return answer;
       for (let pending = desk.written(); pending; pending = desk.written()) await pending;
       if (!desk.serves(from)) return OVERTAKEN;
       if (!isHeld()) return LEFT;
@@ -94,7 +99,7 @@ export async function renew({ reason, from }: Round, desk: Desk, overtaken: Abor
     });
   }
 
-  function isLost(answer: Attempted): boolean {
+  function isLost(answer: Attempted): answer is Verdict {
     return answer.type === "failed" && answer.lost && !repeated && attempts < settings.refreshAttempts;
   }
 

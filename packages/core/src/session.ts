@@ -376,6 +376,7 @@ export function openSession(options: SessionOptions): OpenSession {
 
   return {
     session,
-    isBusy: () => requests > 0 || vigil.isKept || machine.round !== null || vault.isPending,
+    isBusy: () =>
+      requests > 0 || vigil.isKept || isPending(machine) || machine.round !== null || vault.isPending,
   };
 }

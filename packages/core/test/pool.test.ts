@@ -122,6 +122,21 @@ test("closes no session that somebody waits for", async () => {
   expect(await waiting).toMatchObject({ message: "Nobody is signed in. Call session.signIn() first" });
 });
 
+test("closes no session that is being loaded, though nobody but a glance at it waits", async () => {
+  const [server, loading] = [createServer(), createGate()];
+  const held = { family: "one", generation: 0, tokens: { accessToken: "a0" } };
+  const shared = createSharedStore(held);
+  const { pool } = pooled(server, 1, { store: shared.peer() });
+  shared.next("load", late(loading));
+  const alice = pool.get("alice");
+  const glance = alice.loaded.then(() => alice.state.status);
+
+  pool.get("bob");
+  loading.open();
+
+  expect(await glance).toBe("signedIn");
+});
+
 test("never closes the session that it returns, though all others are busy", async () => {
   const server = createServer();
   const { pool } = pooled(server, 1);

@@ -155,6 +155,24 @@ test("does not repeat a lost answer where a peer has renewed unheard meanwhile",
   expect(ledger(server.log)).toMatchObject({ attempts: 2, refreshes: 1, reuses: 0 });
 });
 
+test("does not repeat a lost answer in a section of which the store does not tell any more", async () => {
+  const { server, shared, one, clock } = await peers();
+  server.next("token", { reset: "after" });
+  const answering = server.gate("token", "answer");
+  const refreshed = one.refresh().catch(({ code }) => code);
+  await answering.reached(1);
+  shared.next("load", rejects);
+  answering.open();
+  await settled();
+  const attempts = ledger(server.log).attempts;
+
+  await clock.advance(300);
+  await refreshed;
+
+  expect([attempts, ledger(server.log).attempts]).toStrictEqual([1, 2]);
+  expect(shared.log.filter((line) => line === "enter")).toHaveLength(2);
+});
+
 test("sleeps outside the exclusive section: another refreshes meanwhile, and its tokens are adopted", async () => {
   const { server, one, two, clock } = await peers();
   server.next("token", { status: 503 });

@@ -51,11 +51,12 @@ export function enter(renewal: Renewal): void {
   renewal.look = newLook();
 }
 
-/** Its look is over; undefined: it could not look, which matters less before a repeat. */
+/** Its look is over; undefined: it could not look. */
 export function hasLooked(renewal: Renewal, found: Code | undefined): void {
   renewal.look = null;
   if (renewal.phase === "lookingAgain") {
-    renewal.phase = "lookedAgain";
+    if (found === undefined) leaveOff(renewal);
+    else renewal.phase = "lookedAgain";
     return;
   }
   if (found === undefined) {
@@ -114,6 +115,11 @@ export function answer(scene: Scene, renewal: Renewal, how: Answer): void {
         return;
       }
   }
+  leaveOff(renewal);
+}
+
+/** It leaves the section, to try again later or not at all. */
+function leaveOff(renewal: Renewal): void {
   if (renewal.attempts >= ATTEMPTS) {
     end(renewal, "failed");
     return;
