@@ -51,7 +51,9 @@ export async function renew({ reason, from }: Round, desk: Desk, overtaken: Abor
   for (;;) {
     const ended = await exclusively(settings, section, overtaken).catch(unreachable);
     if (!("permanent" in ended)) return ended;
-    if (ended.permanent || attempts >= settings.refreshAttempts || Number(ended.retryAfter) > LONGEST_WAIT) {
+    // A section that ends too early may have brought no attempt.
+    const tries = Math.max(attempts, pauses + 1);
+    if (ended.permanent || tries >= settings.refreshAttempts || Number(ended.retryAfter) > LONGEST_WAIT) {
       return failed(ended);
     }
     // Only the round that the session waits for sleeps.

@@ -376,7 +376,6 @@ export function openSession(options: SessionOptions): OpenSession {
 
   return {
     session,
-    isBusy: () =>
-      requests > 0 || vigil.isKept || isPending(machine) || machine.round !== null || vault.isPending,
+    isBusy: () => requests > 0 || isPending(machine) || machine.round !== null || vault.isPending,
   };
 }

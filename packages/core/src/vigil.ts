@@ -2,8 +2,6 @@ import type { Clock } from "./options.ts";
 
 /** Keeps the process alive while somebody waits: each wait ends at some deadline, whose own timer would not. */
 export interface Vigil {
-  /** Somebody waits. */
-  readonly isKept: boolean;
   /** Somebody waits, or no longer does. */
   keep(isKept: boolean): void;
   /** Keeps it until some work has ended. */
@@ -21,9 +19,6 @@ export function createVigil(clock: Clock): Vigil {
   }
 
   return {
-    get isKept() {
-      return waiting > 0;
-    },
     keep,
     during(work) {
       keep(true);

@@ -533,3 +533,23 @@ test.each<[string, Partial<SessionOptions>]>([
   expect([session.state.status, shared.held?.tokens.accessToken]).toStrictEqual(["signedIn", "a0"]);
   expect(clock.timers.all).toBe(0);
 });
+
+test("ends a round whose sections all end before an attempt could be made", async () => {
+  const [server, shared, clock] = [createServer(), createSharedStore(), createClock()];
+  const store: SessionStore = {
+    ...shared.peer(),
+    async exclusive(task) {
+      void task();
+      return undefined as never;
+    },
+  };
+  const { session } = sessionOn(server, { clock, store });
+  await session.signIn(server.signIn());
+
+  const refreshed = session.refresh().catch(({ code }) => code);
+  await clock.advance(60_000);
+
+  expect(await refreshed).toBe("ERR_REFRESH_FAILED");
+  expect(ledger(server.log).attempts).toBe(0);
+  expect(clock.timers.all).toBe(0);
+});
