@@ -8,7 +8,7 @@ export default defineConfig({
   resolve: { alias: { "@freshtoken/core": entry("core"), "@freshtoken/testing": entry("testing") } },
   test: {
     include: ["packages/core/test/*.test.ts"],
-    exclude: ["**/heap.test.ts", "**/*.browser.test.ts"],
+    exclude: ["**/heap.test.ts", "**/store-contract.test.ts", "**/*.browser.test.ts"],
     setupFiles: ["./vitest.setup.ts", "./packages/core/stryker.setup.ts"],
     isolate: false,
     testTimeout: 2_000,
