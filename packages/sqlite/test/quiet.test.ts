@@ -90,6 +90,15 @@ test.each(locks)("keeps a process alive in which somebody waits for %s", async (
   expect(printed).toBe("a1\n");
 });
 
+test("keeps a process alive until a save is done for which nobody waits, and which is locked out", async () => {
+  const printed = await run(`${behindLock(0, "file")}
+    setTimeout(() => lock.close(), 300).unref();
+    store.save(null).then(() => console.log("saved"));
+  `);
+
+  expect(printed).toBe("saved\n");
+});
+
 test.each(locks)("lets a process end in which a background refresh waits for %s", async (_, what) => {
   const printed = await run(`${behindLock(30_000, what)}
     process.on("exit", () => console.log(session.state.refreshing));
