@@ -45,7 +45,6 @@ export async function fullDisk(folder: string): Promise<Run | undefined> {
     const before = ledger(server.log).attempts;
     rmSync(filler);
     await one.refresh();
-    await two.serves("a1");
     const after = [await one.burst(50), await two.burst(50)];
     const { attempts } = ledger(server.log);
     const failed = { ERR_REFRESH_FAILED: 50 };
