@@ -52,6 +52,11 @@ export function write(path: string, view: View, row: Row | undefined, expected: 
   });
 }
 
+/** Makes sure that a record can be written now. Throws where it cannot, and where the file is locked. */
+export function probe(path: string, name: string): void {
+  using(path, (database) => database.probe(name));
+}
+
 // What SQLite writes is seen before it counts, and the commit itself is not seen at all: it only changes memory.
 function touch(path: string): void {
   try {
@@ -83,8 +88,7 @@ export function follow(path: string, view: View): () => void {
     namesakes.delete(view);
     if (namesakes.size === 0) file.views.delete(view.name);
     if (file.views.size > 0) return;
-    file.watcher?.close();
-    file.watcher = undefined;
+    unobserve(file);
     file.idle.refresh();
   };
 }
@@ -127,13 +131,18 @@ function using<R>(path: string, work: (database: Database, file: DataFile) => R)
   file.idle.refresh();
   try {
     // Who deletes the file wants another one; who puts back a copy wants that.
-    if (file.database && file.database.identity !== identityOf(path)) disconnect(file);
-    file.database ??= openDatabase(path);
+    if (file.database && file.database.identity !== identityOf(path)) {
+      disconnect(file);
+      // Its folder may be another one, too, of which this watcher tells nothing.
+      unobserve(file);
+    }
     if (file.views.size > 0) observe(file);
+    file.database ??= openDatabase(path);
     return work(file.database, file);
   } catch (error) {
     // A connection that was opened to a read-only file stays so: whoever puts that right is heard with the next one.
-    if (!isBusy(error)) disconnect(file);
+    // A transaction that failed is taken back, also one that a reader did not let end, where the file has no log.
+    if (!isBusy(error) || file.database?.isWriting()) disconnect(file);
     throw explained(error, path);
   }
 }
@@ -153,6 +162,11 @@ function observe(file: DataFile): void {
     });
     file.watcher = watcher;
   } catch {}
+}
+
+function unobserve(file: DataFile): void {
+  file.watcher?.close();
+  file.watcher = undefined;
 }
 
 // Where the file is locked, whoever wants to know loads, and waits for that. What else is wrong is for the next use to say.

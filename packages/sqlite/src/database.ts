@@ -31,6 +31,10 @@ export interface Database {
   read(name: string): Row | undefined;
   /** Writes where the file holds what is expected; undefined: whatever it holds. Says whether it did. */
   write(name: string, row: Row | undefined, expected: Mark | undefined): boolean;
+  /** Writes what is there once more, so that it throws where nothing can be written. */
+  probe(name: string): void;
+  /** True: a transaction was begun, failed, and is still open. */
+  isWriting(): boolean;
   /** Another number as soon as another connection has written. */
   version(): unknown;
   /** What was written after the change of that number. */
@@ -51,7 +55,12 @@ export function openDatabase(path: string): Database {
   const database = new (engine().DatabaseSync)(path, { timeout: 0 });
   try {
     prepare(database, path);
-    return { identity, ...operations(database), close: () => database.close() };
+    return {
+      identity,
+      ...operations(database),
+      isWriting: () => database.isTransaction,
+      close: () => database.close(),
+    };
   } catch (error) {
     database.close();
     throw error;
@@ -61,8 +70,15 @@ export function openDatabase(path: string): Database {
 function prepare(database: DatabaseSync, path: string): void {
   // A commit is on the disk before it ends: a refresh token that was rotated away must not come back after a crash.
   database.exec("PRAGMA synchronous = FULL; PRAGMA secure_delete = ON");
-  if (isOurs(database, path)) return;
-  database.exec("PRAGMA journal_mode = WAL");
+  const isThere = isOurs(database, path);
+  try {
+    // A copy that was put in the place of the file has lost its log.
+    database.exec("PRAGMA journal_mode = WAL");
+  } catch (error) {
+    // It can be read without, and whoever opens it next tries again.
+    if (!isThere) throw error;
+  }
+  if (isThere) return;
   transact(database, () => {
     // Another process may have been faster.
     if (isOurs(database, path)) return;
@@ -88,7 +104,9 @@ function isOurs(database: DatabaseSync, path: string): boolean {
   return false;
 }
 
-function operations(database: DatabaseSync): Pick<Database, "read" | "write" | "version" | "changesSince"> {
+function operations(
+  database: DatabaseSync,
+): Pick<Database, "read" | "write" | "probe" | "version" | "changesSince"> {
   const select = database.prepare("SELECT family, generation, tokens FROM session WHERE name = ?");
   const replace = database.prepare(
     "REPLACE INTO session (name, family, generation, tokens) VALUES (?, ?, ?, ?)",
@@ -98,6 +116,7 @@ function operations(database: DatabaseSync): Pick<Database, "read" | "write" | "
   const trim = database.prepare("DELETE FROM change WHERE number <= ?");
   const changes = database.prepare("SELECT number, name FROM change WHERE number > ? ORDER BY number");
   const version = database.prepare("PRAGMA data_version");
+  const sign = database.prepare(`PRAGMA user_version = ${SCHEMA}`);
   const clear = database.prepare("PRAGMA wal_checkpoint(TRUNCATE)");
   const read = (name: string) => select.get(name) as Row | undefined;
 
@@ -111,6 +130,15 @@ function operations(database: DatabaseSync): Pick<Database, "read" | "write" | "
     });
     if (isWritten && !row) forget();
     return isWritten;
+  }
+
+  // No change that anybody hears of. The signature is written also where there is no record.
+  function probe(name: string): void {
+    transact(database, () => {
+      const row = read(name);
+      if (row) replace.run(name, row.family, row.generation, row.tokens);
+      sign.run();
+    });
   }
 
   function changesSince(number: number): Changes {
@@ -127,7 +155,7 @@ function operations(database: DatabaseSync): Pick<Database, "read" | "write" | "
     } catch {}
   }
 
-  return { read, write, version: () => version.get()?.data_version, changesSince };
+  return { read, write, probe, version: () => version.get()?.data_version, changesSince };
 }
 
 function isSame(found: Row | undefined, expected: Mark): boolean {

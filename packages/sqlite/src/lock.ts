@@ -42,7 +42,8 @@ async function acquire(path: string, signal: AbortSignal, waiting: () => void): 
     const lock = tryToLock(path);
     if (lock) return lock;
     waiting();
-    await pause(times);
+    // A session in which somebody waits for this keeps the process alive; a refresh in the background must not.
+    await pause(times, false);
   }
 }
 

@@ -3,7 +3,7 @@
 import { createHash } from "node:crypto";
 import { resolve } from "node:path";
 import type { SessionRecord, SessionStore } from "@freshtoken/core";
-import { follow, look, read, type View, write } from "./data-file.ts";
+import { follow, look, probe, read, type View, write } from "./data-file.ts";
 import type { Row } from "./database.ts";
 import { engine } from "./engine.ts";
 import { locked } from "./lock.ts";
@@ -25,7 +25,8 @@ export interface SqliteStoreOptions {
  * what another has stored.
  *
  * Stores of one file share a connection, which is open while a session uses it; there is nothing to close but the session.
- * Keeps no process alive, unless somebody waits for the exclusive section.
+ * Keeps no process alive, but for a load or a save until it is done: who waits for the exclusive section without a session
+ * must do that itself. The section is entered only where a record can be written.
  *
  * @throws TypeError for wrong options, and an Error that says so on a Node without `node:sqlite`.
  *
@@ -57,7 +58,15 @@ export function sqliteStore(options: SqliteStoreOptions): SessionStore {
       saved = saving.catch(() => {});
       return saving;
     },
-    exclusive: (task, { signal }) => locked(`${path}-${view.name}.lock`, task, signal, () => look(path)),
+    exclusive(task, { signal }) {
+      // What a refresh brings where nothing can be saved is one process's alone, and the next one redeems a token that was
+      // rotated away.
+      const probed = async () => {
+        await patiently(() => probe(path, view.name), signal);
+        return task();
+      };
+      return locked(`${path}-${view.name}.lock`, probed, signal, () => look(path));
+    },
     subscribe(changed) {
       const listener = { changed };
       if (view.listeners.size === 0) unfollow = follow(path, view);

@@ -118,29 +118,73 @@ test("finds nothing, and saves again, where somebody has deleted the file", asyn
   expect([found, await sqliteStore({ file }).load()]).toStrictEqual([null, a1]);
 });
 
-test("reads the copy that somebody has put in the place of the file", async () => {
-  const [file, copy] = [newFile(), newFile()];
-  const store = sqliteStore({ file });
-  await store.save(a1);
-  await sqliteStore({ file: copy }).save(a0);
-  // A copy as `sqlite3 .backup` makes it: one file.
+/** A copy of a file that holds a record, as `sqlite3 .backup` makes it: one file, which has no log. */
+async function copyOf(record: SessionRecord): Promise<string> {
+  const file = newFile();
+  await sqliteStore({ file }).save(record);
   execFileSync(process.execPath, [
     "-e",
     `new (require("node:sqlite").DatabaseSync)(process.argv[1]).exec("VACUUM INTO '" + process.argv[2] + "'")`,
-    copy,
-    `${copy}.backup`,
+    file,
+    `${file}.copy`,
   ]);
+  return `${file}.copy`;
+}
+
+test("reads the copy that somebody has put in the place of the file", async () => {
+  const file = newFile();
+  const store = sqliteStore({ file });
+  await store.save(a1);
+  const copy = await copyOf(a0);
   for (const name of beside(file)) rmSync(join(dirname(file), name));
 
-  renameSync(`${copy}.backup`, file);
+  renameSync(copy, file);
 
   expect(await store.load()).toStrictEqual(a0);
+});
+
+/** Another connection that is in the middle of reading. */
+function reader(file: string): DatabaseSync {
+  const database = new DatabaseSync(file);
+  onTestFinished(() => {
+    if (database.isOpen) database.close();
+  });
+  database.exec("BEGIN");
+  database.prepare("SELECT * FROM session").all();
+  return database;
+}
+
+test("saves to a copy while another process reads it", async () => {
+  const file = await copyOf(a0);
+  const store = sqliteStore({ file });
+  await store.load();
+  reader(file);
+
+  expect(await store.save(a1, a0)).toBe(true);
+  expect(await store.load()).toStrictEqual(a1);
+});
+
+test("loads a copy that another process was reading before, and saves to it when that is done", async () => {
+  const file = await copyOf(a0);
+  const another = reader(file);
+  const store = sqliteStore({ file });
+
+  const loaded = await store.load();
+  const saved = store.save(a1, a0);
+  await new Promise((resolve) => setTimeout(resolve, 50));
+  another.close();
+
+  expect([loaded, await saved]).toStrictEqual([a0, true]);
+  expect(await store.load()).toStrictEqual(a1);
 });
 
 test("writes nothing to hold the lock", async () => {
   const file = newFile();
   const inside = await sqliteStore({ file }).exclusive?.(
-    async () => beside(file).map((name) => [name.slice(-5), statSync(join(dirname(file), name)).size]),
+    async () =>
+      beside(file)
+        .filter((name) => name.includes(".lock"))
+        .map((name) => [name.slice(-5), statSync(join(dirname(file), name)).size]),
     { signal },
   );
 

@@ -1,4 +1,4 @@
-import fs, { mkdirSync, utimesSync } from "node:fs";
+import fs, { mkdirSync, rmSync, utimesSync } from "node:fs";
 import { syncBuiltinESMExports } from "node:module";
 import { join } from "node:path";
 import { DatabaseSync, StatementSync } from "node:sqlite";
@@ -88,6 +88,24 @@ test("hears of others as soon as the folder is there", async () => {
   await other.save(f1);
 
   await hint;
+});
+
+test("hears of others again once it has used a file whose folder was deleted and made anew", async () => {
+  const folder = newFile();
+  const file = join(folder, "session.db");
+  mkdirSync(folder);
+  const [store, other] = [sqliteStore({ file }), await elsewhere(file)];
+  const undo = store.subscribe?.(() => {});
+  await store.save(f0);
+  rmSync(folder, { recursive: true });
+  mkdirSync(folder);
+  await store.load();
+  const hint = hinted(store);
+
+  await other.save(f1);
+
+  await hint;
+  undo?.();
 });
 
 test("tells to load where it cannot look, for a lock that another process has", async () => {

@@ -99,6 +99,22 @@ test("gives up waiting for a lock that is held elsewhere, and never runs", async
   expect([outcome, ran]).toStrictEqual(["given up", 0]);
 });
 
+test("gives up waiting for a file that another process writes, never runs, and lets in who is next", async () => {
+  const { file, unlock } = lockedFile();
+  const controller = new AbortController();
+  const store = sqliteStore({ file });
+  let ran = 0;
+
+  const waiting = store.exclusive?.(async () => void ran++, controller).catch((reason) => reason);
+  await moment();
+  controller.abort("given up");
+  const outcome = await waiting;
+  unlock();
+
+  expect([outcome, ran]).toStrictEqual(["given up", 0]);
+  expect(await store.exclusive?.(async () => "in", new AbortController())).toBe("in");
+});
+
 test.each([
   ["process that was killed", inProcess],
   ["thread that was terminated", inThread],

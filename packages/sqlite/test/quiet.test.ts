@@ -63,20 +63,50 @@ test("lets a listener throw, and nobody notices", async () => {
   expect(printed).toBe("told\nend\n");
 });
 
-test("keeps a process alive in which somebody waits for the section", async () => {
-  const printed = await run(
-    `${imports}
+/** A session with so much left of its token, and a file of which another connection has the lock. */
+const behindLock = (left: number, what: string) => `${imports}
     const { DatabaseSync } = process.getBuiltinModule("node:sqlite");
     const store = sqliteStore({ file });
+    await store.save({ ...a0, tokens: { ...a0.tokens, issuedAt: Date.now() - 3_600_000, expiresAt: Date.now() + ${left} } });
     await store.exclusive(async () => {}, { signal });
-    const lock = new DatabaseSync(file + readdirSync(file.replace(/[^/]+$/, "")).map((name) => /-\\w+\\.lock$/.exec(name)?.[0]).find(Boolean));
+    const lockFile = file + readdirSync(file.replace(/[^/]+$/, "")).map((name) => /-\\w+\\.lock$/.exec(name)?.[0]).find(Boolean);
+    const lock = new DatabaseSync(${what});
     lock.exec("BEGIN IMMEDIATE");
-    setTimeout(() => lock.close(), 300).unref();
-    await store.exclusive(async () => console.log("in"), { signal });
-  `,
-  );
+    const session = createSession({ store, refresh: async () => ({ accessToken: "a1" }), refreshTimeout: 60_000 });
+`;
 
-  expect(printed).toBe("in\n");
+const locks: readonly [which: string, what: string][] = [
+  ["its turn", "lockFile"],
+  ["a data file that another writes", "file"],
+];
+
+test.each(locks)("keeps a process alive in which somebody waits for %s", async (_, what) => {
+  const printed = await run(`${behindLock(0, what)}
+    setTimeout(() => lock.close(), 300).unref();
+    const { accessToken } = await session.tokens();
+    console.log(accessToken);
+  `);
+
+  expect(printed).toBe("a1\n");
+});
+
+test("keeps a process alive until a save is done for which nobody waits, and which is locked out", async () => {
+  const printed = await run(`${behindLock(0, "file")}
+    setTimeout(() => lock.close(), 300).unref();
+    store.save(null).then(() => console.log("saved"));
+  `);
+
+  expect(printed).toBe("saved\n");
+});
+
+test.each(locks)("lets a process end in which a background refresh waits for %s", async (_, what) => {
+  const printed = await run(`${behindLock(30_000, what)}
+    process.on("exit", () => console.log(session.state.refreshing));
+    const { accessToken } = await session.tokens();
+    console.log(accessToken);
+  `);
+
+  expect(printed).toBe("a0\ntrue\n");
 });
 
 test("asks SQLite nothing while a session is idle, however long that is", async () => {
@@ -102,9 +132,10 @@ test("asks SQLite nothing while a session is idle, however long that is", async 
 });
 
 const descriptors = `
-  const held = () => readdirSync("/proc/self/fd").filter((fd) => {
+  const held = (suffix = "") => readdirSync("/proc/self/fd").filter((fd) => {
     try {
-      return readlinkSync("/proc/self/fd/" + fd).startsWith(file);
+      const path = readlinkSync("/proc/self/fd/" + fd);
+      return path.startsWith(file) && path.endsWith(suffix);
     } catch {
       return false;
     }
@@ -119,7 +150,7 @@ test.skipIf(process.platform !== "linux")(
     const stores = Array.from({ length: 1_000 }, (_, index) => sqliteStore({ file, name: String(index) }));
     const made = held();
     await Promise.all(stores.map((store) => store.load()));
-    await Promise.all(stores.map((store) => store.exclusive(async () => {}, { signal })));
+    await Promise.all(stores.slice(0, 50).map((store) => store.exclusive(async () => {}, { signal })));
     const used = held();
     await passed(1_500);
     console.log(made, used, held());
@@ -151,7 +182,7 @@ test.skipIf(process.platform !== "linux")(
   async () => {
     const printed = await run(`${imports} ${descriptors}
     const store = sqliteStore({ file });
-    await store.exclusive(async () => console.log(held()), { signal });
+    await store.exclusive(async () => console.log(held(".lock")), { signal });
     await store.exclusive(() => Promise.reject(new Error("no")), { signal }).catch(() => {});
     let leave;
     const inside = store.exclusive(() => new Promise((resolve) => (leave = resolve)), { signal });
@@ -161,7 +192,7 @@ test.skipIf(process.platform !== "linux")(
     await store.exclusive(async () => {}, controller).catch(console.log);
     leave();
     await inside;
-    console.log(held());
+    console.log(held(".lock"));
   `);
 
     expect(printed).toBe("1\ngiven up\n0\n");

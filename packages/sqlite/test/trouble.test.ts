@@ -6,6 +6,7 @@ import {
   readFileSync,
   renameSync,
   rmSync,
+  statSync,
   writeFileSync,
   writeSync,
 } from "node:fs";
@@ -13,9 +14,10 @@ import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { inspect } from "node:util";
-import { createSession, type SessionEvent, type SessionRecord } from "@freshtoken/core";
+import { createSession, type Session, type SessionEvent, type SessionRecord } from "@freshtoken/core";
 import { createServer, type Server, secretTokens } from "@freshtoken/testing";
 import { afterEach, describe, expect, onTestFinished, test } from "vitest";
+import { fullDisk } from "../chaos/disk.ts";
 import { openDatabase } from "../src/database.ts";
 import { sqliteStore } from "../src/index.ts";
 import { newFile } from "./support.ts";
@@ -125,11 +127,10 @@ describe.each(troubles)("a file that %s", (_, code, advice, arrange) => {
   });
 });
 
-/** A session that has signed in, with what it says. */
-async function signedIn(file: string, server: Server) {
-  const events: SessionEvent[] = [];
+function sessionOn(file: string, server: Server, refreshTimeout?: number): Session {
   const session = createSession({
     store: sqliteStore({ file }),
+    refreshTimeout,
     refresh: ({ refreshToken, signal }) =>
       server.fetch("/token", {
         method: "POST",
@@ -137,9 +138,16 @@ async function signedIn(file: string, server: Server) {
         signal,
       }),
   });
+  onTestFinished(() => session.close());
+  return session;
+}
+
+/** A session that has signed in, with what it says. */
+async function signedIn(file: string, server: Server) {
+  const events: SessionEvent[] = [];
+  const session = sessionOn(file, server);
   session.subscribe((event) => void events.push(event));
   await session.signIn(server.signIn());
-  onTestFinished(() => session.close());
   const failures = () => events.filter((event) => event.type === "storeFailed");
   return { session, failures };
 }
@@ -165,6 +173,66 @@ test("keeps a session whose new tokens find the disk full, serves it, and stores
   expect(failed).toMatchObject([{ error: { code: "ERR_SQLITE_FULL" } }]);
   expect((await sqliteStore({ file }).load())?.tokens.accessToken).toBe(accessToken);
   expect(inspect(failed, { depth: 9 })).not.toContain(String(accessToken).slice(0, 12));
+});
+
+test("redeems nothing while somebody else writes to the file, and signs nobody out", async () => {
+  const file = newFile();
+  const server = createServer();
+  const sessions = [sessionOn(file, server, 200), sessionOn(file, server, 200)];
+  await sessions[0]?.signIn(server.signIn());
+  const refreshAll = async () => {
+    const outcomes: unknown[] = [];
+    for (const session of sessions) {
+      const tokens = session.refresh();
+      outcomes.push(await tokens.then(({ accessToken }) => accessToken).catch(({ code }) => code));
+    }
+    return outcomes;
+  };
+  const writer = new DatabaseSync(file);
+  writer.exec("BEGIN IMMEDIATE");
+
+  const during = await refreshAll();
+  const redeemed = server.log.filter(({ at }) => at === "token");
+  writer.close();
+  const after = await refreshAll();
+
+  expect([during, redeemed]).toStrictEqual([["ERR_REFRESH_FAILED", "ERR_REFRESH_FAILED"], []]);
+  expect(after).toStrictEqual(["a1", "a2"]);
+});
+
+test("redeems nothing while a real disk is full, and goes on when there is room", async ({ skip }) => {
+  const run = await fullDisk(newFile());
+  if (!run) return skip("this user may not mount a file system");
+
+  expect(run.violations).toStrictEqual([]);
+});
+
+test.each([
+  ["holds a record", usedFile],
+  ["is new", newFile],
+])("refuses a turn where nothing can be written to a file that %s", async (_, arrange) => {
+  const store = sqliteStore({ file: arrange(), name: "other" });
+  await store.load();
+  DatabaseSync.prototype.exec = function (sql) {
+    exec.call(this, sql === "BEGIN IMMEDIATE" ? `${sql}; PRAGMA query_only = ON` : sql);
+  };
+  let ran = 0;
+
+  const outcome = await store.exclusive?.(async () => void ran++, { signal }).catch(({ code }) => code);
+
+  expect([outcome, ran]).toStrictEqual(["ERR_SQLITE_READONLY", 0]);
+});
+
+test("takes as much room for a turn as the record needs, so that there is some for the next one", async () => {
+  const file = newFile();
+  const store = sqliteStore({ file });
+  await store.save(record);
+  const { size } = statSync(`${file}-wal`);
+
+  await store.exclusive?.(async () => {}, { signal });
+
+  expect(statSync(`${file}-wal`).size - size).toBeGreaterThan(20_000);
+  expect(await store.load()).toStrictEqual(record);
 });
 
 test("writes nothing by halves when the disk is full", async () => {
@@ -200,15 +268,11 @@ test("keeps a session whose file is damaged while it runs: fresh tokens are serv
   replaceFile(file, broken);
 
   const served = await session.tokens();
-  const outcome = await session.refresh().catch((error) => error.code);
+  const outcome = await session.refresh().catch((error) => error);
 
-  expect([served.accessToken, outcome, session.state.status]).toStrictEqual([
-    "a0",
-    "ERR_REFRESH_FAILED",
-    "signedIn",
-  ]);
-  expect(failures()).toMatchObject([{ error: { code: "ERR_SQLITE_CORRUPT" } }]);
-  expect(server.log.filter(({ at }) => at === "token")).toStrictEqual([]);
+  expect([served.accessToken, session.state.status]).toStrictEqual(["a0", "signedIn"]);
+  expect(outcome).toMatchObject({ code: "ERR_REFRESH_FAILED", cause: { code: "ERR_SQLITE_CORRUPT" } });
+  expect([failures(), server.log.filter(({ at }) => at === "token")]).toStrictEqual([[], []]);
 });
 
 /** Gives up root's right to write everywhere, until it is given back. */
