@@ -50,6 +50,24 @@ async function prime(id: string): Promise<Required<SessionStore>> {
   return store;
 }
 
+/** One enters the section, and then another wants to: in which order they leave it. */
+async function contested(
+  one: Required<SessionStore>,
+  other: Required<SessionStore>,
+  meanwhile: (entered: Promise<void>) => Promise<void>,
+): Promise<string[]> {
+  const order: string[] = [];
+  const inside = createGate();
+  const left = one.exclusive(() => inside.pass().then(() => order.push("one")), never);
+  await meanwhile(inside.reached(1));
+  await inside.reached(1);
+  const next = other.exclusive(async () => order.push("other"), never);
+  await passed(100);
+  inside.open();
+  await Promise.all([left, next]);
+  return order;
+}
+
 function passed(ms: number): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, ms));
 }
@@ -160,7 +178,7 @@ describe.skipIf(lacksRedis)("what Redis has lost", () => {
 
   test("keeps others out for half a lease, in which whoever was at it comes forward", async () => {
     const id = desk.id();
-    const [holder, other] = [await desk.open({ id, lease: 400 }), await desk.open({ id, lease: 400 })];
+    const [holder, other] = [await desk.open({ id, lease: 800 }), await desk.open({ id, lease: 800 })];
     await holder.save(recordOf(0));
     await other.load();
     const gate = createGate();
@@ -170,7 +188,7 @@ describe.skipIf(lacksRedis)("what Redis has lost", () => {
 
     await lose();
     const entered = other.exclusive(async () => order.push("other"), never);
-    await new Promise((resolve) => setTimeout(resolve, 600));
+    await passed(1_000);
     gate.open();
     await Promise.all([held, entered]);
 
@@ -181,14 +199,14 @@ describe.skipIf(lacksRedis)("what Redis has lost", () => {
 describe.skipIf(lacksRedis)("who is in the section", () => {
   test("keeps others out for as long as its task runs, be that two leases long", async () => {
     const id = desk.id();
-    const [one, other] = [await desk.open({ id, lease: 200 }), await desk.open({ id, lease: 200 })];
+    const [one, other] = [await desk.open({ id, lease: 600 }), await desk.open({ id, lease: 600 })];
     const order: string[] = [];
     const gate = createGate();
     const held = one.exclusive(() => gate.pass().then(() => order.push("one")), never);
     await gate.reached(1);
 
     const entered = other.exclusive(async () => order.push("other"), never);
-    await new Promise((resolve) => setTimeout(resolve, 400));
+    await passed(1_200);
     gate.open();
     await Promise.all([held, entered]);
 
@@ -355,21 +373,15 @@ describe.skipIf(lacksRedis)("a command", () => {
   test("for the lease, sent twice, has one lease, also where the first is carried out while the task runs", async () => {
     const id = desk.id();
     const other = await prime(id);
-    const [late, inside] = [createGate(), createGate()];
-    const client = holding(await desk.connect(), late, true);
-    const order: string[] = [];
-    const entered = redisStore({ client, id, commandTimeout: 50 }).exclusive(async () => {
-      await inside.pass();
-      order.push("one");
-    }, never);
-    await inside.reached(1);
+    const first = createGate();
+    const client = holding(await desk.connect(), first, true);
+    const store = redisStore({ client, id, commandTimeout: 50 });
 
-    late.open();
-    await passed(100);
-    const next = other.exclusive(async () => order.push("other"), never);
-    await passed(100);
-    inside.open();
-    await Promise.all([entered, next]);
+    const order = await contested(store, other, async (entered) => {
+      await entered;
+      first.open();
+      await passed(100);
+    });
 
     expect(order).toStrictEqual(["one", "other"]);
   });
@@ -377,30 +389,22 @@ describe.skipIf(lacksRedis)("a command", () => {
   test("for the lease, sent twice, keeps the one that both have, though the first answers before the second", async () => {
     const id = desk.id();
     const other = await prime(id);
-    const [first, inside] = [createGate(), createGate()];
+    const first = createGate();
     const held = holding(await desk.connect(), first, false);
     const client: RedisConnection = {
       ...held,
       async send(command, options) {
         const reply = await held.send(command, options);
-        first.open();
-        await passed(20);
+        if (first.waiting > 0) {
+          first.open();
+          await passed(20);
+        }
         return reply;
       },
     };
-    const order: string[] = [];
-    const entered = redisStore({ client, id, commandTimeout: 50 }).exclusive(async () => {
-      await inside.pass();
-      order.push("one");
-    }, never);
-    await inside.reached(1);
+    const store = redisStore({ client, id, commandTimeout: 50 });
 
-    const next = other.exclusive(async () => order.push("other"), never);
-    await passed(100);
-    inside.open();
-    await Promise.all([entered, next]);
-
-    expect(order).toStrictEqual(["one", "other"]);
+    expect(await contested(store, other, (entered) => entered)).toStrictEqual(["one", "other"]);
   });
 
   test.for([
@@ -427,23 +431,18 @@ describe.skipIf(lacksRedis)("a command", () => {
   test("for the lease, answered when nobody waits for it any more, takes nothing from the next", async () => {
     const id = desk.id();
     const other = await prime(id);
-    const [first, inside] = [createGate(), createGate()];
+    const first = createGate();
     const store = redisStore({ client: holding(await desk.connect(), first, false), id });
     const controller = new AbortController();
     const givenUp = outcomeOf(() => store.exclusive(async () => "inside", controller));
     await first.reached(1);
     controller.abort("too late");
     await givenUp;
-    const order: string[] = [];
 
-    const next = store.exclusive(() => inside.pass().then(() => order.push("one")), never);
-    await passed(100);
-    first.open();
-    await inside.reached(1);
-    const last = other.exclusive(async () => order.push("other"), never);
-    await passed(100);
-    inside.open();
-    await Promise.all([next, last]);
+    const order = await contested(store, other, async () => {
+      await passed(100);
+      first.open();
+    });
 
     expect(order).toStrictEqual(["one", "other"]);
   });
