@@ -1,3 +1,5 @@
+import { until } from "./wait.ts";
+
 /**
  * All that the store needs of Redis: to send a command, and to listen to a channel. Made from a client of
  * node-redis or ioredis; write one for whatever else speaks to Redis, a cluster or a Sentinel say.
@@ -25,6 +27,8 @@ export interface NodeRedisClient {
 
 /** What is used of a client of ioredis 6, or of iovalkey. */
 export interface IoredisClient {
+  readonly status: string;
+  connect(): Promise<unknown>;
   call(name: string, ...args: string[]): Promise<unknown>;
   subscribe(channel: string): Promise<unknown>;
   unsubscribe(channel: string): Promise<unknown>;
@@ -73,8 +77,31 @@ function throughNodeRedis(client: NodeRedisClient): RedisConnection {
 
 function throughIoredis(client: IoredisClient): RedisConnection {
   const heardAt = new Map<string, (message: string) => void>();
+  const waiting = new Set<() => void>();
+  let forgetReady = () => {};
   // One for all channels: a client warns of many.
   const listener = (channel: string, message: string) => heardAt.get(channel)?.(message);
+
+  // What it is given while it is not connected, the client would send later, also when nobody waits for it any more.
+  // One that has ended refuses at once.
+  async function ready(signal: AbortSignal): Promise<void> {
+    if (client.status === "wait") client.connect().catch(() => {});
+    if (client.status === "ready" || client.status === "end") return;
+    let go = () => {};
+    const woken = new Promise<void>((resolve) => {
+      go = resolve;
+    });
+    if (waiting.size === 0) forgetReady = onReady(client, wake);
+    waiting.add(go);
+    await until(woken, signal, () => {}).finally(() => {
+      waiting.delete(go);
+      if (waiting.size === 0) forgetReady();
+    });
+  }
+
+  function wake(): void {
+    for (const go of waiting) go();
+  }
 
   function forget(channel: string): void {
     heardAt.delete(channel);
@@ -82,7 +109,10 @@ function throughIoredis(client: IoredisClient): RedisConnection {
   }
 
   return {
-    send: ([name = "", ...args]) => client.call(name, ...args),
+    async send([name = "", ...args], { signal }) {
+      await ready(signal);
+      return client.call(name, ...args);
+    },
     async subscribe(channel, heard) {
       if (heardAt.size === 0) client.on("message", listener);
       heardAt.set(channel, heard);

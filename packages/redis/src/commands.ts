@@ -29,6 +29,10 @@ export type Reply = readonly [outcome: string, ...details: string[]];
 const FIRST_PAUSE = 100;
 // What a server says that will soon do better: it starts, or another takes its place.
 const PASSING = /^(?:LOADING|BUSY|TRYAGAIN|CLUSTERDOWN|MASTERDOWN|READONLY|UNBLOCKED)\b/;
+// What ioredis, and the server, say of a command on a connection of RESP2 that listens.
+const LISTENING = /subscriber mode|allowed in this context/i;
+const TWO_CLIENTS =
+  "A client that speaks RESP2 cannot send while it listens. Give a client to listen with, as `subscriber`";
 const digests = new Map<ScriptName, Promise<string>>();
 
 export function createCommands(settings: Settings, place: () => Promise<Place>): Commands {
@@ -96,16 +100,16 @@ function digestOfScript(name: ScriptName): Promise<string> {
 // Refused by the server itself, it would be so again.
 function isRefusal(error: unknown): boolean {
   const message = messageOf(error);
-  return /^[A-Z]{3,} /.test(message) && !PASSING.test(message);
+  return (/^[A-Z]{3,} /.test(message) && !PASSING.test(message)) || LISTENING.test(message);
 }
 
 // An error of a client may carry the command, and with it the tokens; one of the server may quote it.
 function shown(error: unknown): Error {
   if (error instanceof UnreachableError) return error;
+  if (LISTENING.test(messageOf(error))) return new Error(TWO_CLIENTS);
   const message = messageOf(error).split(/['"`]/)[0]?.slice(0, 200).trim() || "the client did not say why";
   if (isRefusal(error)) return new Error(`Redis refused the command: ${message}`);
-  const next = /subscriber mode/i.test(message) ? ". Give a client to listen with, as `subscriber`" : "";
-  const copy = new UnreachableError(`Redis could not be reached: ${message}${next}`);
+  const copy = new UnreachableError(`Redis could not be reached: ${message}`);
   const { code } = Object(error);
   return typeof code === "string" ? Object.assign(copy, { code }) : copy;
 }

@@ -14,16 +14,16 @@ export interface Ear {
   listen(): () => void;
 }
 
-/** `owner`: whose own messages say nothing new. */
-export function createEar(settings: Settings, owner: string, place: () => Promise<Place>): Ear {
+/** `self`: whose own messages say nothing new, whatever follows a `/` in the sender's name. */
+export function createEar(settings: Settings, self: string, place: () => Promise<Place>): Ear {
   const saved = new Set<() => void>();
   const freed = new Set<() => void>();
   let reasons = 0;
   let leave = () => {};
 
   function heard(message: string): void {
-    const [what, sender] = message.split(" ");
-    if (sender === owner) return;
+    const [what, sender = ""] = message.split(" ");
+    if (sender.split("/")[0] === self) return;
     tell(what === "saved" ? saved : freed);
   }
 

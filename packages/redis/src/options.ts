@@ -24,7 +24,10 @@ export interface RedisStoreOptions {
   lease?: number | undefined;
   /** How long Redis may take for one command, in ms. It is sent three times at most. @default 2_000 */
   commandTimeout?: number | undefined;
-  /** For how long a session is kept that nobody renews, in ms. @default for ever */
+  /**
+   * For how long Redis keeps a session that nobody saves anew, in ms. Whoever knows it puts it back when it looks: it
+   * is forgotten once no machine has it in use. @default for ever
+   */
   keepFor?: number | undefined;
   /**
    * While Redis cannot be reached, lets each machine refresh on its own. Only for an authorization server that does
@@ -109,7 +112,7 @@ const RULES: { readonly [K in keyof Required<RedisStoreOptions>]: Rule } = {
   subscriber: CLIENT,
   id: { is: "a text that names one session, not empty", allows: isText },
   encryptionKeys: {
-    is: "a list of { id, key }: ids of letters and digits, each another, and keys of 32 bytes",
+    is: "a list of { id, key }: ids of letters and digits, each another, and keys of 32 bytes, or CryptoKeys for AES-GCM with 256 bits that may decrypt, the first also encrypt",
     allows: areKeys,
   },
   prefix: { is: "a text without braces", allows: (value) => isText(value) && !/[{}]/.test(value) },
@@ -136,10 +139,18 @@ function areKeys(value: unknown): boolean {
   return ids.size === value.length && value.every(isKey);
 }
 
-function isKey(value: unknown): boolean {
+function isKey(value: unknown, index: number): boolean {
   const { id, key } = Object(value);
   const isRaw = key instanceof Uint8Array && key.length === 32;
-  return typeof id === "string" && /^[\w-]{1,64}$/.test(id) && (isRaw || key instanceof CryptoKey);
+  return typeof id === "string" && /^[\w-]{1,64}$/.test(id) && (isRaw || isCryptoKey(key, index === 0));
+}
+
+function isCryptoKey(key: unknown, encrypts: boolean): boolean {
+  if (!(key instanceof CryptoKey)) return false;
+  const { name, length } = key.algorithm as AesKeyAlgorithm;
+  const usages: readonly string[] = key.usages;
+  const isUsable = usages.includes("decrypt") && (!encrypts || usages.includes("encrypt"));
+  return name === "AES-GCM" && length === 256 && isUsable;
 }
 
 function wrong(name: string, { is }: Rule, value: unknown): TypeError {

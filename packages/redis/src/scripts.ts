@@ -96,11 +96,14 @@ redis.call('PUBLISH', channel, 'saved ' .. ARGV[2])
 return {'restored'}
 `,
 
-  // channel, owner, length, known family, known generation
+  // channel, owner (another for each ask: sent twice, it has one lease), length, known family, known generation
   acquire: `
 if isBehind(ARGV[4], ARGV[5]) then return {'behind'} end
 local taken = left('until', 'length')
-if taken > 0 and field('owner') ~= ARGV[2] then return {'busy', integer(taken)} end
+if taken > 0 then
+  if field('owner') ~= ARGV[2] then return {'busy', integer(taken)} end
+  return {'leased', field('fence'), field('family'), field('generation'), field('tokens')}
+end
 local cooling = left('cooling', 'rest')
 if cooling > 0 then return {'cooling', integer(cooling)} end
 local fence = integer(math.max(number('fence') + 1, now))

@@ -4,8 +4,17 @@ import type { SessionRecord, TokenSet } from "@freshtoken/core";
 export interface EncryptionKey {
   /** Its name, kept beside what it encrypts: 1 to 64 letters, digits, `_` and `-`. */
   readonly id: string;
-  /** 32 random bytes, or a CryptoKey for AES-GCM with 256 bits. */
+  /**
+   * 32 random bytes, of which the store makes a copy; or a CryptoKey for AES-GCM with 256 bits, which may decrypt, and
+   * the first also encrypt.
+   */
   readonly key: Uint8Array | CryptoKey;
+}
+
+/** A key that a store keeps for itself, and imports once it is used. */
+interface OwnKey {
+  readonly id: string;
+  cryptoKey(): Promise<CryptoKey>;
 }
 
 /** Turns the tokens of a record into a text for Redis, and back. */
@@ -16,7 +25,6 @@ export interface Seal {
 }
 
 const IV = 12;
-const imported = new WeakMap<EncryptionKey, Promise<CryptoKey>>();
 
 /**
  * With keys: AES-256-GCM. The id, the family and the generation are authenticated with it, so that no record passes
@@ -24,7 +32,8 @@ const imported = new WeakMap<EncryptionKey, Promise<CryptoKey>>();
  * @see https://nvlpubs.nist.gov/nistpubs/Legacy/SP/nistspecialpublication800-38d.pdf
  */
 export function createSeal(id: string, keys: readonly EncryptionKey[]): Seal {
-  const [first] = keys;
+  const owned = keys.map(own);
+  const [first] = owned;
   return {
     async close({ family, generation, tokens }) {
       const text = JSON.stringify(tokens);
@@ -33,7 +42,7 @@ export function createSeal(id: string, keys: readonly EncryptionKey[]): Seal {
     async open(text, family, generation) {
       const [, name, sealed] = /^aes:([\w-]+):(.+)$/.exec(text) ?? [];
       if (name === undefined || sealed === undefined) return first ? refusePlain() : parse(text);
-      const key = keys.find((each) => each.id === name);
+      const key = owned.find((each) => each.id === name);
       if (!key) throw new Error(unknownKey(name, first !== undefined));
       return parse(await decrypt(key, sealed, boundTo(id, family, generation)));
     },
@@ -55,18 +64,22 @@ function boundTo(...parts: string[]): Uint8Array<ArrayBuffer> {
   return new TextEncoder().encode(JSON.stringify(parts));
 }
 
-async function encrypt(key: EncryptionKey, text: string, additionalData: BufferSource): Promise<string> {
+async function encrypt(key: OwnKey, text: string, additionalData: BufferSource): Promise<string> {
   const iv = crypto.getRandomValues(new Uint8Array(IV));
   const algorithm = { name: "AES-GCM", iv, additionalData };
-  const sealed = await crypto.subtle.encrypt(algorithm, await cryptoKey(key), new TextEncoder().encode(text));
+  const sealed = await crypto.subtle.encrypt(
+    algorithm,
+    await key.cryptoKey(),
+    new TextEncoder().encode(text),
+  );
   return `aes:${key.id}:${toBase64(iv)}${toBase64(new Uint8Array(sealed))}`;
 }
 
-async function decrypt(key: EncryptionKey, sealed: string, additionalData: BufferSource): Promise<string> {
+async function decrypt(key: OwnKey, sealed: string, additionalData: BufferSource): Promise<string> {
   try {
     const bytes = Uint8Array.from(atob(sealed), (character) => character.charCodeAt(0));
     const algorithm = { name: "AES-GCM", iv: bytes.subarray(0, IV), additionalData };
-    const text = await crypto.subtle.decrypt(algorithm, await cryptoKey(key), bytes.subarray(IV));
+    const text = await crypto.subtle.decrypt(algorithm, await key.cryptoKey(), bytes.subarray(IV));
     return new TextDecoder().decode(text);
   } catch {
     throw new Error(
@@ -75,16 +88,18 @@ async function decrypt(key: EncryptionKey, sealed: string, additionalData: Buffe
   }
 }
 
-function cryptoKey(key: EncryptionKey): Promise<CryptoKey> {
-  const known = imported.get(key);
-  if (known) return known;
-  const raw = key.key;
-  const made =
-    raw instanceof Uint8Array
-      ? crypto.subtle.importKey("raw", Uint8Array.from(raw), "AES-GCM", false, ["encrypt", "decrypt"])
-      : Promise.resolve(raw);
-  imported.set(key, made);
-  return made;
+// Who gave the bytes may overwrite them from now on.
+function own({ id, key }: EncryptionKey): OwnKey {
+  const bytes = key instanceof Uint8Array ? Uint8Array.from(key) : undefined;
+  let imported: Promise<CryptoKey> | undefined;
+  return {
+    id,
+    async cryptoKey() {
+      if (!bytes) return key as CryptoKey;
+      imported ??= crypto.subtle.importKey("raw", bytes, "AES-GCM", false, ["encrypt", "decrypt"]);
+      return imported;
+    },
+  };
 }
 
 // 12 bytes are 16 characters without padding: the two parts can be read as one.

@@ -31,8 +31,18 @@ interface Begun {
 
 /** The right to be in the section, and what Redis held when that was given. */
 interface Lease {
+  readonly owner: string;
   readonly fence: string;
   readonly found: Known;
+  /** No later than it began, by performance.now(). */
+  readonly since: number;
+}
+
+/** What keeps a lease alive. */
+interface Beat {
+  /** Aborts once the lease may be another's. */
+  readonly lost: AbortSignal;
+  stop(): void;
 }
 
 // The rest of a fleet after a failed refresh: as long as a session's own back-off, and its cool-down.
@@ -52,7 +62,7 @@ export function createSection(
   desk: Desk,
 ): <R>(task: () => Promise<R>, options: { signal: AbortSignal }) => Promise<R> {
   const { clock, lease: length, failOpen } = settings;
-  const { owner, commands } = desk;
+  const { commands } = desk;
   const turns = createTurns();
 
   return async function exclusive(task, { signal }) {
@@ -67,15 +77,17 @@ export function createSection(
   };
 
   async function inside<R>(begun: Begun, lease: Lease | undefined, task: () => Promise<R>): Promise<R> {
-    const stop = lease ? beat(lease) : () => {};
+    const kept = lease && beat(lease);
     try {
       const running = task();
       begun.spent();
-      return await running;
+      // Without its lease the task runs on, outside the section.
+      return await (kept ? until(running, kept.lost, () => {}) : running);
     } finally {
-      stop();
+      kept?.stop();
       const unrenewed = begun.end();
-      if (lease) await release(lease, unrenewed);
+      // What was lost is not let go of either: the task may be at it still.
+      if (lease && !kept?.lost.aborted) await release(lease, unrenewed);
     }
   }
 
@@ -102,15 +114,55 @@ export function createSection(
 
   // The lease, or for how long there is none to be had.
   async function ask(signal: AbortSignal): Promise<Lease | number> {
-    // A process may be stopped while it asks, and wake up with a lease that has run out: no clock but this one tells.
-    const askedAt = performance.now();
-    const asked = commands.run("acquire", [owner, String(length), ...desk.known()], { late: giveBack });
-    const reply = await until(asked, signal, giveBack);
-    const [outcome, detail = ""] = reply;
-    if (outcome === "leased") return performance.now() - askedAt < length ? leaseIn(reply) : 0;
-    if (outcome === "behind") await until(desk.restore(), signal, () => {});
-    if (outcome === "cooling" && Number(detail) > LONGEST_WAIT) throw new RestError(detail);
-    return outcome === "behind" ? 0 : Number(detail);
+    const asking = createAsk();
+    const args = [asking.owner, String(length), ...desk.known()];
+    try {
+      const reply = await until(commands.run("acquire", args, { late: asking.late }), signal, asking.late);
+      const [outcome, detail = ""] = reply;
+      if (outcome === "leased") return asking.keep(reply) ?? 0;
+      if (outcome === "behind") await until(desk.restore(), signal, () => {});
+      if (outcome === "cooling" && Number(detail) > LONGEST_WAIT) throw new RestError(detail);
+      return outcome === "behind" ? 0 : Number(detail);
+    } finally {
+      asking.end();
+    }
+  }
+
+  // Sent twice, an ask has one lease, by its name. Which try is carried out first, or answered, nobody knows:
+  //   try 1 ──▶ (no answer) ┄┄┄┄┄┄┄┄┄▶ leased ┄┄▶ the lease that is kept, or one that came after it: given back
+  //   try 2      └──▶ leased: kept ──▶ task
+  function createAsk() {
+    const since = performance.now();
+    const owner = `${desk.owner}/${crypto.randomUUID()}`;
+    const unwanted: Lease[] = [];
+    let kept: Lease | undefined;
+    let isOver = false;
+
+    function leaseIn([, fence = "", family = "", generation = "", text = ""]: Reply): Lease {
+      return { owner, fence, found: { family, generation, text }, since };
+    }
+    function giveBack(lease: Lease): void {
+      if (lease.fence !== kept?.fence) void release(lease, NO_VERSION);
+    }
+    function late(reply: Reply): void {
+      if (reply[0] !== "leased") return;
+      if (isOver) giveBack(leaseIn(reply));
+      else unwanted.push(leaseIn(reply));
+    }
+    return {
+      owner,
+      late,
+      keep(reply: Reply): Lease | undefined {
+        // A process may be stopped while it asks, and wake up with a lease that has run out: no clock but this one tells.
+        if (performance.now() - since < length) kept = leaseIn(reply);
+        else late(reply);
+        return kept;
+      },
+      end(): void {
+        isOver = true;
+        unwanted.forEach(giveBack);
+      },
+    };
   }
 
   // Told that the section is free, all come at once; told nothing, each looks now and then.
@@ -150,41 +202,60 @@ export function createSection(
     return jittered(Math.min(FIRST_POLL * 2 ** polls, LONGEST_POLL), clock);
   }
 
-  // The lease lives on while the task runs: a third of it may be lost on the way, twice.
-  function beat({ fence }: Lease): () => void {
-    let stop = () => {};
+  // The lease lives on while the task runs: three times in its length it is renewed, and once is enough.
+  function beat({ owner, fence, since }: Lease): Beat {
+    const lost = new AbortController();
+    let renewedAt = since;
     let isOver = false;
-    const next = () => {
-      stop = clock.timer(renew, length / 3, false);
-    };
-    const renew = async () => {
-      await commands.run("renew", [owner, fence, String(length)]).catch(() => {});
-      if (!isOver) next();
-    };
-    next();
-    return () => {
+    let stopRenewing = () => {};
+    let stopWatching = () => {};
+
+    async function renew(): Promise<void> {
+      const sentAt = performance.now();
+      const [outcome] = await commands.run("renew", [owner, fence, String(length)]).catch(() => []);
+      if (isOver) return;
+      if (outcome === "lost") return lose();
+      if (outcome === "leased") renewedAt = sentAt;
+      stopRenewing = clock.timer(renew, Math.max(0, length / 3 - (performance.now() - sentAt)), false);
+    }
+    function watch(): void {
+      const rest = renewedAt + length - performance.now();
+      if (rest > 0) stopWatching = clock.timer(watch, Math.ceil(rest), false);
+      else lose();
+    }
+    function stop(): void {
       isOver = true;
+      stopRenewing();
+      stopWatching();
+    }
+    function lose(): void {
       stop();
-    };
+      lost.abort(new LeaseError(length));
+    }
+    stopRenewing = clock.timer(renew, length / 3, false);
+    watch();
+    return { lost: lost.signal, stop };
   }
 
   // Its answer is waited for once: where Redis is in trouble, nobody else is to wait for that.
-  async function release({ fence }: Lease, unrenewed: Version): Promise<void> {
+  async function release({ owner, fence }: Lease, unrenewed: Version): Promise<void> {
     const rest = [SHORTEST_REST, LONGEST_REST, 0.5 + clock.random() / 2].map(String);
     const args = [owner, fence, ...unrenewed, ...rest];
     await commands.run("release", args, { tries: 1 }).catch(() => {
       void commands.run("release", args).catch(() => {});
     });
   }
-
-  // Nobody waits for it any more.
-  function giveBack(reply: Reply): void {
-    if (reply[0] === "leased") void release(leaseIn(reply), NO_VERSION);
-  }
 }
 
-function leaseIn([, fence = "", family = "", generation = "", text = ""]: Reply): Lease {
-  return { fence, found: { family, generation, text } };
+/** The lease is another's, or may be. */
+class LeaseError extends Error {
+  override readonly name = "LeaseError";
+
+  constructor(ms: number) {
+    super(
+      `This machine has lost its turn: another has it, or Redis has confirmed it for the last time ${ms} ms ago. What the task brings can still be saved, over the record that it replaces`,
+    );
+  }
 }
 
 /** The last refresh of this session, by whatever machine, has failed a moment ago. */

@@ -88,6 +88,17 @@ describe.skipIf(lacksRedis)("with encryption keys", () => {
     expect(await (await opened(id, [current])).load()).toStrictEqual(recordOf(0));
   });
 
+  test("goes on with the bytes that it was given, whatever becomes of them", async () => {
+    const id = desk.id();
+    const key = Uint8Array.from(current.key as Uint8Array);
+    const store = await opened(id, [{ id: "2026", key }]);
+    key.fill(0);
+
+    await store.save(recordOf(0));
+
+    expect(await (await opened(id, [current])).load()).toStrictEqual(recordOf(0));
+  });
+
   test.for([
     [
       "an unknown key",

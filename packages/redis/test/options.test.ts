@@ -4,7 +4,22 @@ import { type RedisStoreOptions, redisStore } from "../src/index.ts";
 const client = { send: async () => [], subscribe: async () => () => {} };
 const key = new Uint8Array(32);
 const aClient = "a client of node-redis or ioredis, or a connection with send() and subscribe()";
-const keys = "a list of { id, key }: ids of letters and digits, each another, and keys of 32 bytes";
+const keys =
+  "a list of { id, key }: ids of letters and digits, each another, and keys of 32 bytes, or CryptoKeys for AES-GCM with 256 bits that may decrypt, the first also encrypt";
+
+function cryptoKey(name: string, bytes: number, usages: KeyUsage[]): Promise<CryptoKey> {
+  const algorithm = name === "HMAC" ? { name, hash: "SHA-256" } : name;
+  return crypto.subtle.importKey("raw", new Uint8Array(bytes), algorithm, false, usages);
+}
+
+const [short, counting, signing, blind, closed, open] = await Promise.all([
+  cryptoKey("AES-GCM", 16, ["encrypt", "decrypt"]),
+  cryptoKey("AES-CTR", 32, ["encrypt", "decrypt"]),
+  cryptoKey("HMAC", 32, ["sign"]),
+  cryptoKey("AES-GCM", 32, ["encrypt"]),
+  cryptoKey("AES-GCM", 32, ["decrypt"]),
+  cryptoKey("AES-GCM", 32, ["encrypt", "decrypt"]),
+]);
 
 const wrong: readonly (readonly [options: unknown, message: string])[] = [
   [undefined, "redisStore takes options, not undefined"],
@@ -44,6 +59,24 @@ const wrong: readonly (readonly [options: unknown, message: string])[] = [
 
 test.for(wrong)("refuses wrong options, naming the option and what arrived (%#)", ([options, message]) => {
   expect(() => redisStore(options as RedisStoreOptions)).toThrow(new TypeError(message));
+});
+
+test.for([
+  ["of 128 bits", [open, short]],
+  ["for another cipher", [open, counting]],
+  ["to sign with", [open, signing]],
+  ["that may not decrypt", [open, blind]],
+  ["that may not encrypt, where it is the first", [closed, open]],
+] as const)("refuses a CryptoKey %s, at once", ([, given]) => {
+  const encryptionKeys = given.map((each, index) => ({ id: `k${index}`, key: each }));
+
+  expect(() => redisStore({ client, id: "a", encryptionKeys })).toThrow(TypeError);
+});
+
+test("takes a CryptoKey that may only decrypt, where it is not the first", () => {
+  const encryptionKeys = [open, closed].map((each, index) => ({ id: `k${index}`, key: each }));
+
+  expect(() => redisStore({ client, id: "a", encryptionKeys })).not.toThrow();
 });
 
 test("takes undefined for absent", () => {

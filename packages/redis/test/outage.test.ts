@@ -1,6 +1,7 @@
-import { ledger } from "@freshtoken/testing";
-import { afterEach, describe, expect, test } from "vitest";
+import { entriesAt, ledger } from "@freshtoken/testing";
+import { afterEach, describe, expect, test, vi } from "vitest";
 import { type Fleet, type FleetOptions, startFleet } from "./fleet.ts";
+import type { Machine } from "./machine.ts";
 import { lacksRedis, type RedisServer, startRedis } from "./redis-server.ts";
 import { type Switch, startSwitch } from "./switch.ts";
 
@@ -26,6 +27,22 @@ async function fleetOn({ port }: { port: number }, options: Partial<FleetOptions
   const fleet = await startFleet({ port, machines: 3, lease: 1_000, refreshTimeout: 8_000, ...options });
   ends.push(fleet.close);
   return fleet;
+}
+
+/** The first machine has its turn, the server has rotated, and Redis is out of that machine's reach. */
+async function cutOff(options: Partial<FleetOptions> = {}) {
+  const redis = await redisServer();
+  const front = await switchTo(redis);
+  const each = (index: number) => (index === 0 ? { port: front.port, commandTimeout: 50 } : {});
+  const fleet = await fleetOn(redis, { lease: 500, each, ...options });
+  const [holder, ...others] = fleet.machines as [Machine, ...Machine[]];
+  const gate = fleet.server.gate("token", "answer");
+  fleet.server.expire();
+  void holder.burst(1);
+  await gate.reached(1);
+  front.lead(1);
+  gate.open();
+  return { fleet, others, reconnect: () => front.lead(redis.port) };
 }
 
 function passed(ms: number): Promise<void> {
@@ -156,6 +173,29 @@ describe.skipIf(lacksRedis)("Redis", { timeout: 60_000 }, () => {
     expect(await answered).toStrictEqual({ 200: 15 });
     expect(ledger(fleet.server.log)).toMatchObject({ attempts: 1, reuses: 0 });
     expect(fleet.violations()).toStrictEqual([]);
+  });
+
+  test("is cut off from the machine that refreshes, before it has saved, and nothing is forgiven: another presents the consumed token once the lease has run out", async () => {
+    const { fleet, others } = await cutOff();
+
+    expect(await fleet.burst(5, others)).toStrictEqual({ 401: 5, ERR_SIGNED_OUT: 5 });
+
+    expect(ledger(fleet.server.log)).toMatchObject({ attempts: 2, reuses: 1 });
+  });
+
+  test("is cut off from the machine that refreshes, before it has saved, and the server forgives: another refreshes, and it joins the others at its next", async () => {
+    const { fleet, others, reconnect } = await cutOff({ server: { grace: { uses: 1 } } });
+
+    expect(await fleet.burst(5, others)).toStrictEqual({ 200: 10 });
+    reconnect();
+    await passed(1_000);
+    fleet.server.expire();
+
+    expect(await fleet.burst(5)).toStrictEqual({ 200: 15 });
+    const newest = entriesAt(fleet.server.log, "token").at(-1)?.issued?.access;
+    const states = async () => (await Promise.all(fleet.machines.map((each) => each.states()))).flat();
+    await vi.waitFor(async () => expect(await states()).toStrictEqual([newest, newest, newest]));
+    expect(ledger(fleet.server.log)).toMatchObject({ attempts: 3, reuses: 0 });
   });
 
   test("is slow at every step: one refresh, all answered", async () => {

@@ -1,13 +1,14 @@
 import { readFile } from "node:fs/promises";
 import type { SessionStore } from "@freshtoken/core";
-import { createClock, createGate } from "@freshtoken/testing";
+import { createClock, createGate, type Gate } from "@freshtoken/testing";
 import { Redis } from "ioredis";
 import { createClient } from "redis";
 import { describe, expect, test, vi } from "vitest";
 import { type RedisConnection, redisStore } from "../src/index.ts";
-import { clients } from "./clients.ts";
+import { clients, speakingResp2 } from "./clients.ts";
 import { lacksRedis } from "./redis-server.ts";
 import { never, observed, outcomeOf, recordOf, useRedis } from "./support.ts";
+import { startSwitch } from "./switch.ts";
 
 const desk = useRedis();
 
@@ -25,6 +26,50 @@ function failing(connection: RedisConnection, times: number, after = false): Red
       throw new Error("Socket closed unexpectedly");
     },
   };
+}
+
+/** A connection that lets the first command pass only through a gate, before Redis has it or after. */
+function holding(connection: RedisConnection, gate: Gate, before: boolean): RedisConnection {
+  let commands = 0;
+  return {
+    ...connection,
+    async send(command, options) {
+      if (commands++ > 0) return connection.send(command, options);
+      if (before) await gate.pass();
+      const reply = await connection.send(command, never);
+      if (!before) await gate.pass();
+      return reply;
+    },
+  };
+}
+
+/** Enters and leaves the section: then Redis knows the scripts, and each command is sent once. */
+async function prime(id: string): Promise<Required<SessionStore>> {
+  const store = await desk.open({ id });
+  await store.exclusive(async () => {}, never);
+  return store;
+}
+
+/** One enters the section, and then another wants to: in which order they leave it. */
+async function contested(
+  one: Required<SessionStore>,
+  other: Required<SessionStore>,
+  meanwhile: (entered: Promise<void>) => Promise<void>,
+): Promise<string[]> {
+  const order: string[] = [];
+  const inside = createGate();
+  const left = one.exclusive(() => inside.pass().then(() => order.push("one")), never);
+  await meanwhile(inside.reached(1));
+  await inside.reached(1);
+  const next = other.exclusive(async () => order.push("other"), never);
+  await passed(100);
+  inside.open();
+  await Promise.all([left, next]);
+  return order;
+}
+
+function passed(ms: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms));
 }
 
 async function lose(): Promise<void> {
@@ -133,7 +178,7 @@ describe.skipIf(lacksRedis)("what Redis has lost", () => {
 
   test("keeps others out for half a lease, in which whoever was at it comes forward", async () => {
     const id = desk.id();
-    const [holder, other] = [await desk.open({ id, lease: 400 }), await desk.open({ id, lease: 400 })];
+    const [holder, other] = [await desk.open({ id, lease: 800 }), await desk.open({ id, lease: 800 })];
     await holder.save(recordOf(0));
     await other.load();
     const gate = createGate();
@@ -143,7 +188,7 @@ describe.skipIf(lacksRedis)("what Redis has lost", () => {
 
     await lose();
     const entered = other.exclusive(async () => order.push("other"), never);
-    await new Promise((resolve) => setTimeout(resolve, 600));
+    await passed(1_000);
     gate.open();
     await Promise.all([held, entered]);
 
@@ -154,18 +199,76 @@ describe.skipIf(lacksRedis)("what Redis has lost", () => {
 describe.skipIf(lacksRedis)("who is in the section", () => {
   test("keeps others out for as long as its task runs, be that two leases long", async () => {
     const id = desk.id();
-    const [one, other] = [await desk.open({ id, lease: 200 }), await desk.open({ id, lease: 200 })];
+    const [one, other] = [await desk.open({ id, lease: 600 }), await desk.open({ id, lease: 600 })];
     const order: string[] = [];
     const gate = createGate();
     const held = one.exclusive(() => gate.pass().then(() => order.push("one")), never);
     await gate.reached(1);
 
     const entered = other.exclusive(async () => order.push("other"), never);
-    await new Promise((resolve) => setTimeout(resolve, 400));
+    await passed(1_200);
     gate.open();
     await Promise.all([held, entered]);
 
     expect(order).toStrictEqual(["one", "other"]);
+  });
+
+  test("is out of it as soon as it hears that another has its lease, while its task runs on", async () => {
+    const id = desk.id();
+    const clock = createClock();
+    const store = await desk.open({ id, prefix: "robbed:", clock });
+    const gate = createGate();
+    const ended: string[] = [];
+    const entered = outcomeOf(() =>
+      store.exclusive(() => gate.pass().then(() => ended.push("later")), never),
+    );
+    await gate.reached(1);
+
+    const rob = "redis.call('HSET', redis.call('KEYS', 'robbed:*')[1], 'owner', 'another', 'fence', '0')";
+    await desk.redis.command("EVAL", rob, "0");
+    await clock.advance(5_000);
+
+    expect(await entered).toMatchObject({ name: "LeaseError" });
+    expect(ended).toStrictEqual([]);
+    gate.open();
+    await vi.waitFor(() => expect(ended).toStrictEqual(["later"]));
+  });
+
+  test("is out of it when Redis has not confirmed its lease for the length of one, and lets it go no more", async () => {
+    const id = desk.id();
+    const connection = observed(await desk.connect());
+    let isDown = false;
+    const client: RedisConnection = {
+      ...connection,
+      send: (...sent) => (isDown ? silent : connection).send(...sent),
+    };
+    const store = redisStore({ client, id, lease: 150, commandTimeout: 20 });
+
+    const entered = store.exclusive(() => {
+      isDown = true;
+      return new Promise(() => {});
+    }, never);
+    await expect(entered).rejects.toMatchObject({ name: "LeaseError" });
+    isDown = false;
+
+    expect(await store.exclusive(async () => "inside", never)).toBe("inside");
+    await passed(300);
+    expect(connection.sent.filter((each) => each === "freed" || each === "lost")).toStrictEqual(["freed"]);
+  });
+
+  test("stays in it where one sign in the length of a lease is confirmed", async () => {
+    const id = desk.id();
+    const connection = await desk.connect();
+    let commands = 0;
+    // Two of three are lost.
+    const client: RedisConnection = {
+      ...connection,
+      send: (...sent) => (++commands % 3 === 1 ? connection : silent).send(...sent),
+    };
+    await prime(id);
+    const store = redisStore({ client, id, lease: 900, commandTimeout: 20 });
+
+    expect(await store.exclusive(() => passed(1_800).then(() => "inside"), never)).toBe("inside");
   });
 
   test("is followed by who began to listen while it left, though that heard nothing", async () => {
@@ -265,6 +368,129 @@ describe.skipIf(lacksRedis)("a command", () => {
 
     expect(await store.save(recordOf(1), recordOf(0))).toBe(true);
     expect(await other.exclusive(async () => "inside", never)).toBe("inside");
+  });
+
+  test("for the lease, sent twice, has one lease, also where the first is carried out while the task runs", async () => {
+    const id = desk.id();
+    const other = await prime(id);
+    const first = createGate();
+    const client = holding(await desk.connect(), first, true);
+    const store = redisStore({ client, id, commandTimeout: 50 });
+
+    const order = await contested(store, other, async (entered) => {
+      await entered;
+      first.open();
+      await passed(100);
+    });
+
+    expect(order).toStrictEqual(["one", "other"]);
+  });
+
+  test("for the lease, sent twice, keeps the one that both have, though the first answers before the second", async () => {
+    const id = desk.id();
+    const other = await prime(id);
+    const first = createGate();
+    const held = holding(await desk.connect(), first, false);
+    const client: RedisConnection = {
+      ...held,
+      async send(command, options) {
+        const reply = await held.send(command, options);
+        if (first.waiting > 0) {
+          first.open();
+          await passed(20);
+        }
+        return reply;
+      },
+    };
+    const store = redisStore({ client, id, commandTimeout: 50 });
+
+    expect(await contested(store, other, (entered) => entered)).toStrictEqual(["one", "other"]);
+  });
+
+  test.for([
+    ["its task has ended", false],
+    ["it was given up", true],
+  ] as const)("for the lease, carried out after %s, leaves none behind", async ([, isCutOff]) => {
+    const id = desk.id();
+    const other = await prime(id);
+    const gate = createGate();
+    const held = holding(await desk.connect(), gate, true);
+    const client: RedisConnection = {
+      ...held,
+      send: (...sent) => (isCutOff && gate.waiting > 0 ? silent : held).send(...sent),
+    };
+    await outcomeOf(() => redisStore({ client, id, commandTimeout: 50 }).exclusive(async () => {}, never));
+
+    gate.open();
+    await passed(100);
+
+    // The lease would last for 15 s.
+    expect(await other.exclusive(async () => "inside", never)).toBe("inside");
+  });
+
+  test("for the lease, answered when nobody waits for it any more, takes nothing from the next", async () => {
+    const id = desk.id();
+    const other = await prime(id);
+    const first = createGate();
+    const store = redisStore({ client: holding(await desk.connect(), first, false), id });
+    const controller = new AbortController();
+    const givenUp = outcomeOf(() => store.exclusive(async () => "inside", controller));
+    await first.reached(1);
+    controller.abort("too late");
+    await givenUp;
+
+    const order = await contested(store, other, async () => {
+      await passed(100);
+      first.open();
+    });
+
+    expect(order).toStrictEqual(["one", "other"]);
+  });
+
+  test("for the lease, carried out too late to be of use, gives the lease back and is sent anew", async () => {
+    const id = desk.id();
+    await prime(id);
+    const gate = createGate();
+    const connection = observed(await desk.connect());
+    const store = redisStore({ client: holding(connection, gate, true), id, lease: 100 });
+
+    const entered = store.exclusive(async () => "inside", never);
+    await gate.reached(1);
+    await passed(110);
+    gate.open();
+
+    expect(await entered).toBe("inside");
+    expect(connection.sent.filter((each) => each === "freed")).toStrictEqual(["freed", "freed"]);
+  });
+
+  test.for(clients)(
+    "that was given up is not sent when the connection is back, on %s",
+    async ([, connect]) => {
+      const id = desk.id();
+      const front = await startSwitch(desk.redis.port);
+      const { client, close } = await connect(front.port);
+      const [store, other] = [redisStore({ client, id, commandTimeout: 50 }), await desk.open({ id })];
+      await store.save(recordOf(0));
+
+      front.lead(1);
+      await expect(store.save(null)).rejects.toThrow(/^Redis/);
+      await other.save(recordOf(1));
+      front.lead(desk.redis.port);
+
+      await vi.waitFor(async () => expect(await store.load()).toStrictEqual(recordOf(1)), 5_000);
+      close();
+      await front.close();
+    },
+  );
+
+  test("waits for a client of ioredis that is still to connect", async () => {
+    const options = { host: "127.0.0.1", port: desk.redis.port };
+    const [begun, lazy] = [new Redis(options), new Redis({ ...options, lazyConnect: true })];
+
+    const loaded = [begun, lazy].map(async (client) => redisStore({ client, id: desk.id() }).load());
+
+    expect(await Promise.all(loaded)).toStrictEqual([null, null]);
+    for (const client of [begun, lazy]) client.disconnect();
   });
 
   test("for the lease, answered when nobody waits for it any more, gives the lease back", async () => {
@@ -411,14 +637,16 @@ describe.skipIf(lacksRedis)("who listens", () => {
     await vi.waitFor(() => expect(hints).toBe(2));
   });
 
-  test("is told to do so by a client that cannot do both", async () => {
-    const client = new Redis({ host: "127.0.0.1", port: desk.redis.port, protocol: 2 });
+  test.for(speakingResp2)("is told to do so by a client that cannot do both, of %s", async ([, connect]) => {
+    const { client, close } = await connect(desk.redis.port);
     const store = redisStore({ client, id: desk.id() });
     const told = new Promise<void>((resolve) => void store.subscribe(resolve));
     await told;
 
-    await expect(store.load()).rejects.toThrow(/Give a client to listen with, as `subscriber`$/);
-    client.disconnect();
+    await expect(store.load()).rejects.toThrow(
+      "A client that speaks RESP2 cannot send while it listens. Give a client to listen with, as `subscriber`",
+    );
+    close();
   });
 
   test("gets its turn all the same where Redis lets nobody listen", async () => {
