@@ -37,8 +37,8 @@ export function browserStore({
   longestSection = 60_000,
   lease = 5_000,
 }: BrowserStoreOptions): Required<SessionStore> {
+  // A timer of 2 ** 31 ms and more ends at once.
   for (const [option, value] of Object.entries({ name, longestSection, lease }))
-    // A timer of 2 ** 31 ms and more ends at once.
     if (
       option === "name"
         ? !value || typeof value !== "string"

@@ -60,7 +60,8 @@ export function createDatabase(): Database {
     // the user denied it, with an UnknownError). All else passes.
     isThere: (error) =>
       wasThere ||
-      (!/^(Security|InvalidState|Version|NotFound)|user denied/.test(String(error)) && !!globalThis.indexedDB),
+      (!/^(Security|InvalidState|Version|NotFound)|user denied/.test(String(error)) &&
+        !!globalThis.indexedDB),
   };
 }
 
