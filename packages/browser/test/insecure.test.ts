@@ -98,6 +98,22 @@ describeIn(CHROMIUM, "an insecure origin, which has no Web Locks", () => {
     await close();
   });
 
+  test("is frozen longer than its lease: a server without grace sees two redeem a token", async () => {
+    const { refreshing, other, gate, site, close } = await midRefresh(browser, "before", {
+      host: INSECURE,
+      lease: 300,
+    });
+    await refreshing.freeze();
+    await other.ask("begin", 1);
+    await gate.reached(2);
+    gate.open();
+    await refreshing.resume();
+
+    await Promise.all([other.ask("ended"), refreshing.ask("ended")]);
+    expect(site.violations()).toContain("reuse");
+    await close();
+  });
+
   test("loses its turn while it is frozen longer than its lease, and presents no token again when it is resumed", async () => {
     const { refreshing, other, gate, site, close } = await midRefresh(browser, "before", {
       host: INSECURE,

@@ -1,7 +1,7 @@
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { entriesAt, ledger } from "@freshtoken/testing";
+import { entriesAt, ledger, type ServerOptions } from "@freshtoken/testing";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import type { Browser, Page } from "./pages/browser.ts";
 import { CHROMIUM, type ChromiumPage, launchChromium } from "./pages/puppeteer.ts";
@@ -45,6 +45,12 @@ const NO_ROOM = `(() => {
   IDBObjectStore.prototype.put = () => { throw new DOMException("no room", "QuotaExceededError"); };
   globalThis.makeRoom = () => { IDBObjectStore.prototype.put = put; };
 })()`;
+
+/** Takes the database as a later version of ours would. */
+const NEWER = `new Promise((resolve) => {
+  const opening = indexedDB.open("freshtoken", 2);
+  opening.onsuccess = () => { opening.result.close(); resolve(); };
+})`;
 
 /** Signs in, meets two expiries, and tells what came of it. */
 async function lives(page: Page, { server }: Site): Promise<unknown[]> {
@@ -176,10 +182,7 @@ describeIn(CHROMIUM, "the storage of Chromium", () => {
   test("keeps the session in memory where a newer version has the database, and says so once", async () => {
     const site = await openSite();
     const plain = await browser.open(site.plain);
-    await plain.evaluate(`new Promise((resolve) => {
-      const opening = indexedDB.open("freshtoken", 2);
-      opening.onsuccess = () => { opening.result.close(); resolve(); };
-    })`);
+    await plain.evaluate(NEWER);
     const page = await browser.open(site.page());
 
     expect(await lives(page, site)).toStrictEqual(["signedOut", 200, 200, 200, 200, "signedIn a2"]);
@@ -239,6 +242,39 @@ describeIn(CHROMIUM, "the storage of Chromium", () => {
     await other.close();
     expect(site.violations()).toStrictEqual([]);
     await Promise.all([page.close(), site.close()]);
+  });
+
+  test.each<[string, ServerOptions, string]>([
+    ["the session ends at a server without grace", {}, "signedOut"],
+    ["both tabs go on at a server with grace", { grace: { within: 10_000 } }, "signedIn a2"],
+  ])(
+    "redeems a token twice where the quota is used up and another tab refreshes: %s",
+    async (_, server, state) => {
+      const site = await openSite(server);
+      const [page, other] = await Promise.all([browser.open(site.page()), browser.open(site.page())]);
+      await page.ask("signIn", site.server.signIn());
+      await other.ask("becomes", "signedIn a0");
+      await page.evaluate(NO_ROOM);
+      site.server.expire();
+      expect(await page.ask("get", 1)).toStrictEqual([200]);
+
+      await other.ask("get", 1);
+      expect(await other.ask("state")).toBe(state);
+      await Promise.all([page.close(), other.close(), site.close()]);
+    },
+  );
+
+  test("fails to refresh where a newer version takes the database of an open page, and stays signed in", async () => {
+    const site = await openSite();
+    const [page, plain] = await Promise.all([browser.open(site.page()), browser.open(site.plain)]);
+    await page.ask("signIn", site.server.signIn());
+    await plain.evaluate(NEWER);
+    site.server.expire();
+
+    expect(await page.ask("get", 1)).toStrictEqual(["RefreshFailedError"]);
+    expect(await page.ask("state")).toBe("signedIn a0");
+    expect(site.violations()).toStrictEqual([]);
+    await Promise.all([page.close(), plain.close(), site.close()]);
   });
 
   test("signs out where the quota is used up: other tabs hear of it, and a reload does not undo it", async () => {
