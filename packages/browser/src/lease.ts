@@ -37,13 +37,14 @@ export function createLease(key: IDBValidKey, ms: number, database: Database): E
   async function turn(owner: number, signal: AbortSignal): Promise<void> {
     const isOver = createWatch();
     for (;;) {
+      signal.throwIfAborted();
       const since = performance.now();
       const isOurs = await take(owner, isOver).catch((error: unknown) => {
         if (database.isThere(error)) throw error;
         return true;
       });
       if (signal.aborted) {
-        void drop(owner);
+        if (isOurs) void drop(owner);
         throw signal.reason;
       }
       // A page that was frozen meanwhile has it no longer.

@@ -88,6 +88,39 @@ test("waits while another's lease is renewed", async () => {
   await entered;
 });
 
+test("asks for nothing any more where it was given up between two looks", async () => {
+  const shelf = createShelf();
+  const controller = new AbortController();
+  const looks = vi.fn(async () => {});
+  shelf.value = { ...another, since: Date.now() };
+  shelf.before = looks;
+  const outcome = createLease(
+    "lease",
+    1_000,
+    shelf.database,
+  )(async () => {}, controller.signal).catch(String);
+  await vi.advanceTimersByTimeAsync(0);
+  controller.abort("given up");
+  await vi.advanceTimersByTimeAsync(150);
+
+  expect(await outcome).toBe("given up");
+  expect(looks).toHaveBeenCalledOnce();
+});
+
+test("drops nothing where it was given up while another had the lease", async () => {
+  const shelf = createShelf();
+  const controller = new AbortController();
+  const looks = vi.fn(async () => controller.abort("given up"));
+  shelf.value = { ...another, since: Date.now() };
+  shelf.before = looks;
+
+  await expect(createLease("lease", 1_000, shelf.database)(async () => {}, controller.signal)).rejects.toBe(
+    "given up",
+  );
+  await vi.advanceTimersByTimeAsync(0);
+  expect(looks).toHaveBeenCalledOnce();
+});
+
 test("leaves its lease to end by itself where its page is left: no transaction holds the page", async () => {
   const shelf = createShelf();
   const controller = new AbortController();
