@@ -18,7 +18,7 @@ export function subscribe(name: string, changed: () => void): () => void {
   function enter(): void {
     leave();
     channel = join(name);
-    if (channel) channel.onmessage = changed;
+    if (channel) channel.onmessage = hear;
   }
 
   // A message to a page in the back-forward cache would put it out of there.
@@ -30,7 +30,13 @@ export function subscribe(name: string, changed: () => void): () => void {
   function look(): void {
     if (globalThis.document?.hidden) return;
     enter();
-    changed();
+    hear();
+  }
+
+  function hear(): void {
+    try {
+      changed();
+    } catch {}
   }
 
   enter();

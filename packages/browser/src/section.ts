@@ -28,11 +28,6 @@ export function createSection(name: string, longest: number, lease: Enter): Excl
       over.abort(new Error("Section ended"));
     }
 
-    function leave(): void {
-      left = shown();
-      end();
-    }
-
     async function inside(): Promise<R> {
       // A turn may come although it was given up.
       over.signal.throwIfAborted();
@@ -46,7 +41,15 @@ export function createSection(name: string, longest: number, lease: Enter): Excl
 
     signal.addEventListener("abort", giveUp, waiting);
     // Frozen it would be given a turn that it can neither use nor hand on. One that it has already, it keeps.
-    listen(waiting, leave, "pagehide", "freeze");
+    listen(
+      waiting,
+      () => {
+        left = shown();
+        end();
+      },
+      "pagehide",
+      "freeze",
+    );
     listen(over, end, "pagehide");
     try {
       return await enter(inside, over.signal);
@@ -72,7 +75,7 @@ export function createSection(name: string, longest: number, lease: Enter): Excl
           return lock ? task() : lease(task, signal);
         });
     } catch (error) {
-      if (isAnswered || (error as Error)?.name !== "SecurityError") throw error;
+      if (isAnswered || !/^Security/.test(String(error))) throw error;
     }
     return lease(task, signal);
   }
