@@ -7,15 +7,18 @@ type Work<R> = (found: unknown, values: IDBObjectStore) => R;
 export interface Database {
   /** Runs `work` on what is stored under `key`, alone. Rejects when the browser stores nothing, or not this. */
   transact<R>(key: IDBValidKey, mode: IDBTransactionMode, work: Work<R>): Promise<R>;
-  /** Whether it could ever be opened: else this page has no storage. */
-  readonly isThere: boolean;
+  /** Whether it failed with this error although it is there: else this page has no storage, for as long as it lives. */
+  isThere(error: unknown): boolean;
 }
 
 // Each transaction has a connection of its own, so that none is open when the page is left, the data cleared or
 // the database upgraded.
 export function createDatabase(): Database {
+  let wasThere = false;
+
   async function once<R>(key: IDBValidKey, mode: IDBTransactionMode, work: Work<R>): Promise<R> {
     const over = new AbortController();
+    let connection: IDBDatabase | undefined;
     let transaction: IDBTransaction | undefined;
     let left: Promise<unknown> | undefined;
     // Frozen with its page a reader would keep writers waiting, and the browser would drop the page for that.
@@ -28,52 +31,49 @@ export function createDatabase(): Database {
       }
     }
 
-    if (mode === "readonly") listen(globalThis, "pagehide", leave, over);
-    const connection = await open();
-    database.isThere = true;
+    if (mode === "readonly") listen(over, leave, "pagehide");
     try {
+      connection = await open();
       await left;
-      return await new Promise<R>((resolve, reject) => {
-        // Strict: a refresh token that the server has rotated away is worth nothing after a power cut.
-        const begun = connection.transaction(VALUES, mode, { durability: "strict" });
-        transaction = begun;
-        const values = begun.objectStore(VALUES);
-        const reading = values.get(key);
-        let result: R;
-        reading.onsuccess = () => {
-          try {
-            result = work(reading.result, values);
-          } catch (error) {
-            reject(error);
-            begun.abort();
-          }
-        };
-        begun.oncomplete = () => resolve(result);
+      // Strict: a refresh token that the server has rotated away is worth nothing after a power cut.
+      const begun = connection.transaction("sessions", mode, { durability: "strict" });
+      transaction = begun;
+      wasThere = true;
+      const values = begun.objectStore("sessions");
+      const result = work(await ended(values.get(key)), values);
+      await new Promise((resolve, reject) => {
+        begun.oncomplete = resolve;
         begun.onabort = () => reject(begun.error);
       });
+      return result;
     } finally {
       await left;
       over.abort();
-      connection.close();
+      connection?.close();
     }
   }
 
-  const database = {
-    isThere: false,
+  return {
     // Once more, since browsers drop connections: when data is cleared, when a process of theirs ends.
-    transact: <R>(...call: [IDBValidKey, IDBTransactionMode, Work<R>]) =>
-      once(...call).catch(() => once(...call)),
+    transact: (...call) => once(...call).catch(() => once(...call)),
+    // So says a browser that stores nothing for this page, or has another's database in that place (Chromium, where
+    // the user denied it, with an UnknownError). All else passes.
+    isThere: (error) =>
+      wasThere ||
+      (!/^(Security|InvalidState|Version|NotFound)|user denied/.test(String(error)) &&
+        !!globalThis.indexedDB),
   };
-  return database;
 }
 
-const VALUES = "sessions";
-
 function open(): Promise<IDBDatabase> {
+  const opening = indexedDB.open("freshtoken", 1);
+  opening.onupgradeneeded = () => opening.result.createObjectStore("sessions");
+  return ended(opening);
+}
+
+function ended<R>(request: IDBRequest<R>): Promise<R> {
   return new Promise((resolve, reject) => {
-    const opening = indexedDB.open("freshtoken", 1);
-    opening.onupgradeneeded = () => opening.result.createObjectStore(VALUES);
-    opening.onsuccess = () => resolve(opening.result);
-    opening.onerror = () => reject(opening.error);
+    request.onsuccess = () => resolve(request.result);
+    request.onerror = () => reject(request.error);
   });
 }

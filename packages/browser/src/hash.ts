@@ -1,7 +1,6 @@
-/** Makes a name that tells nothing of `text`, and is the same everywhere (FNV-1a). Two may share one. */
+/** Makes a name that tells nothing of `text`, and is the same everywhere (FNV-0). Two may share one. */
 export function hash(text: string): number {
-  let hashed = 0x811c9dc5;
-  for (let index = 0; index < text.length; index++)
-    hashed = Math.imul(hashed ^ text.charCodeAt(index), 0x01000193);
-  return hashed >>> 0;
+  let hashed = 0;
+  for (const character of text) hashed = Math.imul(hashed ^ (character.codePointAt(0) as number), 0x01000193);
+  return hashed;
 }

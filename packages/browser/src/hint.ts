@@ -1,65 +1,61 @@
-import type { SessionRecord, SessionStore } from "@freshtoken/core";
 import { listen } from "./page.ts";
 
-/** How pages and workers tell each other to load again. */
-export interface Hint extends Required<Pick<SessionStore, "subscribe">> {
-  /** Tells all others, as far as the browser can. */
-  tell(record: SessionRecord | null): void;
+// How pages and workers tell each other to load again.
+
+/** Tells all others, as far as the browser can. */
+export function tell(name: string): void {
+  const channel = join(name);
+  // It says no more: any page of the origin can send a message, so nobody would believe what is in it.
+  channel?.postMessage(0);
+  channel?.close();
 }
 
-export function createHint(name: string): Hint {
-  return {
-    tell(record) {
-      const channel = join(name);
-      // What a message says is believed by nobody: any page of the origin can send one.
-      channel?.postMessage(record?.generation ?? null);
-      channel?.close();
-    },
-    subscribe(changed) {
-      const over = new AbortController();
-      let channel: BroadcastChannel | undefined;
+/** Calls `changed` when another tells, and when the page may have missed it. Returns the undo. */
+export function subscribe(name: string, changed: () => void): () => void {
+  const over = new AbortController();
+  let channel: BroadcastChannel | undefined;
 
-      function enter(): void {
-        if (channel) return;
-        channel = join(name);
-        if (channel) channel.onmessage = hear;
-      }
+  function enter(): void {
+    leave();
+    channel = join(name);
+    if (channel) channel.onmessage = hear;
+  }
 
-      // A message to a page in the back-forward cache would put it out of there.
-      function leave(): void {
-        channel?.close();
-        channel = undefined;
-      }
+  // A message to a page in the back-forward cache would put it out of there.
+  function leave(): void {
+    channel?.close();
+  }
 
-      // A page that is hidden may be about to be left. It looks when it is visible again.
-      function look(): void {
-        if (globalThis.document?.hidden) return;
-        enter();
-        hear();
-      }
+  // A page that is hidden may be about to be left. It looks when it is visible again.
+  function look(): void {
+    if (globalThis.document?.hidden) return;
+    enter();
+    hear();
+  }
 
-      function hear(): void {
-        try {
-          changed();
-        } catch {}
-      }
+  function hear(): void {
+    try {
+      changed();
+    } catch {}
+  }
 
-      enter();
-      listen(globalThis, "pagehide", leave, over);
-      for (const type of ["pageshow", "visibilitychange", "online"]) listen(globalThis, type, look, over);
-      return () => {
-        over.abort();
-        leave();
-      };
-    },
+  enter();
+  listen(over, leave, "pagehide");
+  listen(over, look, "pageshow", "visibilitychange", "online");
+  return () => {
+    over.abort();
+    leave();
   };
 }
 
 function join(name: string): BroadcastChannel | undefined {
-  // On a server nobody shares anything, and a channel would keep the process alive.
-  if (!globalThis.indexedDB) return;
   try {
-    return new BroadcastChannel(name);
+    // On a server nobody shares anything.
+    if (!globalThis.indexedDB) return;
+    const channel: BroadcastChannel & { unref?(): void } = new BroadcastChannel(name);
+    // Nor does it keep a process alive, where something stands for the database there.
+    channel.unref?.();
+    return channel;
   } catch {
     // Without it the others look when they are shown, and before they refresh.
   }

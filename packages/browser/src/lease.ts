@@ -13,16 +13,15 @@ interface Lease {
 /**
  * Takes turns by a value in the database, which stands for `ms` and is renewed while the task runs. Where there is
  * no storage, nobody shares it, and the task simply runs. A turn that another has taken meanwhile rejects, and the
- * task runs on outside it.
+ * task runs on outside it. The lease of a page that is left ends by itself.
  */
 export function createLease(key: IDBValidKey, ms: number, database: Database): Enter {
-  function take(owner: number, isRenewal = false): Promise<boolean> {
+  /** Writes a lease over ours, and over another's where `isOver` says so. */
+  function take(owner: number, isOver: (lease: Partial<Lease>) => boolean): Promise<boolean> {
     return database.transact(key, "readwrite", (found, values) => {
-      const since = Date.now();
       const lease = Object(found) as Partial<Lease>;
-      const isOurs = lease.owner === owner;
-      if (isRenewal ? !isOurs : !isOurs && isStanding(lease, since)) return false;
-      values.put({ owner, since, ms } satisfies Lease, key);
+      if (lease.owner !== owner && !isOver(lease)) return false;
+      values.put({ owner, since: Date.now(), ms } satisfies Lease, key);
       return true;
     });
   }
@@ -36,18 +35,20 @@ export function createLease(key: IDBValidKey, ms: number, database: Database): E
   }
 
   async function turn(owner: number, signal: AbortSignal): Promise<void> {
+    const isOver = createWatch();
     for (;;) {
-      const since = Date.now();
-      const isOurs = await take(owner).catch((error: unknown) => {
-        if (database.isThere) throw error;
+      signal.throwIfAborted();
+      const since = performance.now();
+      const isOurs = await take(owner, isOver).catch((error: unknown) => {
+        if (database.isThere(error)) throw error;
         return true;
       });
       if (signal.aborted) {
-        void drop(owner);
+        if (isOurs) void drop(owner);
         throw signal.reason;
       }
       // A page that was frozen meanwhile has it no longer.
-      if (isOurs && isStanding({ since, ms }, Date.now())) return;
+      if (isOurs && performance.now() < since + ms) return;
       await new Promise((resolve) => setTimeout(resolve, 50 + Math.random() * 100));
     }
   }
@@ -59,7 +60,7 @@ export function createLease(key: IDBValidKey, ms: number, database: Database): E
     let timer: unknown;
     const lost = new Promise<never>((_, reject) => {
       const renew = async () => {
-        if (!(await take(owner, true))) reject(new Error("Another page has taken the turn over"));
+        if (!(await take(owner, () => false))) reject(new Error("Another page has taken the turn over"));
       };
       timer = setInterval(() => {
         // What cannot be renewed now, may be the next time.
@@ -71,12 +72,21 @@ export function createLease(key: IDBValidKey, ms: number, database: Database): E
     } finally {
       clearInterval(timer as number);
       await renewing;
-      await drop(owner);
+      // To a page that is being left, a transaction would close the back-forward cache.
+      if (!signal.aborted) await drop(owner);
     }
   };
 }
 
-// Nor does it stand where the clock was set back behind it.
-function isStanding({ since = 0, ms = 0 }: Partial<Lease>, now: number): boolean {
-  return now >= since && now < since + ms;
+// A lease is over once it was seen unchanged for its ms, by the time of who looks: no clock that is set moves that.
+function createWatch(): (lease: Partial<Lease>) => boolean {
+  let seen: string | undefined;
+  let from = 0;
+  return ({ owner, since, ms = 0 }) => {
+    const now = performance.now();
+    const lease = `${owner} ${since}`;
+    if (lease !== seen) from = now;
+    seen = lease;
+    return owner === undefined || !(now < from + ms);
+  };
 }

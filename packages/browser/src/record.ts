@@ -8,13 +8,13 @@ interface Write {
 }
 
 /**
- * The record of one session: in the database, and what that does not take, in memory. `wrote` hears what the
- * database has taken.
+ * The record of one session: in the database, and what that does not take, in memory. `wrote` is called when
+ * the database has taken one.
  */
 export function createRecord(
   key: string,
   database: Database,
-  wrote: (record: SessionRecord | null) => void,
+  wrote: () => void,
 ): Pick<SessionStore, "load" | "save"> {
   // What the database did not take. It is served here, and goes there as soon as it can, unless another was first.
   let kept: Write | undefined;
@@ -22,19 +22,22 @@ export function createRecord(
   async function load(): Promise<SessionRecord | null> {
     try {
       if (kept) await write(kept);
-      if (!kept) return await database.transact(key, "readonly", (found) => nothing(found));
+      if (!kept) return await database.transact(key, "readonly", asRecord);
     } catch (error) {
-      // A database that opened before is there still: then it failed, and that says nothing of the session.
-      if (!kept && database.isThere) throw error;
+      // A database that is there and fails says nothing of the session.
+      if (!kept && database.isThere(error)) throw error;
     }
     return kept?.record ?? null;
   }
 
   async function save(record: SessionRecord | null, expected?: SessionRecord | null): Promise<boolean> {
     const before = kept;
-    if (before && expected !== undefined && !isSame(before.record, expected)) return false;
-    // What follows on what is kept, goes where that was to go.
-    const wanted = { record, expected: before && expected !== undefined ? before.expected : expected };
+    const wanted = { record, expected };
+    if (before && expected !== undefined) {
+      if (!isSame(before.record, expected)) return false;
+      // What follows on what is kept, goes where that was to go.
+      wanted.expected = before.expected;
+    }
     try {
       return await write(wanted);
     } catch (error) {
@@ -48,33 +51,38 @@ export function createRecord(
   async function write(wanted: Write): Promise<boolean> {
     const before = kept;
     const { record } = wanted;
-    const isTaken = await database.transact(key, "readwrite", (found, values) => {
-      // Whatever it held: tried again later, it must not have become another's since.
-      if (wanted.expected === undefined) wanted.expected = nothing(found);
-      // A sign-out leaves a null. Where there is nothing at all, the user or the browser has cleared it: what a
-      // server has just issued serves this page, and is not written again.
-      else if (found === undefined && record && record.family === wanted.expected?.family)
-        throw new Error(CLEARED);
-      else if (!isSame(found, wanted.expected)) return false;
-      values.put(record, key);
-      return true;
+    const attempt = (isDeletion?: boolean) =>
+      database.transact(key, "readwrite", (found, values) => {
+        // Whatever it held: tried again later, it must not have become another's since.
+        if (wanted.expected === undefined) wanted.expected = asRecord(found);
+        // A sign-out leaves a null. Where there is nothing at all, the user or the browser has cleared it: what a
+        // server has just issued serves this page, and is not written again.
+        else if (found === undefined && record && record.family === wanted.expected?.family)
+          throw new Error("The data was cleared");
+        else if (!isSame(found, wanted.expected)) return false;
+        if (isDeletion) values.delete(key);
+        else values.put(record, key);
+        return true;
+      });
+    const isTaken = await attempt().catch((error: unknown) => {
+      if (record) throw error;
+      // Where there is no room even for a null, a sign-out must hold all the same: to delete needs none.
+      return attempt(true);
     });
+    if (isTaken) wrote();
     if (kept === before) kept = undefined;
-    if (isTaken) wrote(record);
     return isTaken;
   }
 
   return { load, save };
 }
 
-const CLEARED = "The data was cleared: only this page has the session";
-
-function nothing(found: unknown): SessionRecord | null {
-  return (found as SessionRecord | undefined) ?? null;
-}
-
 // What is no record counts as nothing, as it does when it is loaded.
 function isSame(found: unknown, expected: SessionRecord | null): boolean {
-  const { family, generation, tokens } = Object(found) as Partial<SessionRecord>;
-  return tokens ? family === expected?.family && generation === expected?.generation : !expected;
+  const record = asRecord(found);
+  return record?.tokens
+    ? record.family === expected?.family && record.generation === expected.generation
+    : !expected;
 }
+
+const asRecord = (found: unknown) => (found ?? null) as SessionRecord | null;

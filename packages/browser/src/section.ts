@@ -6,70 +6,76 @@ type Exclusive = NonNullable<SessionStore["exclusive"]>;
 
 /**
  * Takes turns by a Web Lock, and where the browser has none to give, by a lease. A section ends when its page is
- * left, or after `longest` ms: its task runs on outside it. A page that is left while it waits for its turn, waits
- * again when it is shown.
+ * left, or after `longest` ms: its task runs on outside it. A page that is left, or frozen, while it waits for its
+ * turn, waits again when it is shown, or goes on.
  */
 export function createSection(name: string, longest: number, lease: Enter): Exclusive {
   return async function exclusive<R>(
     task: () => Promise<R>,
     { signal }: { signal: AbortSignal },
   ): Promise<R> {
-    if (signal.aborted) throw signal.reason;
+    signal.throwIfAborted();
     const over = new AbortController();
-    let isLeft = false;
-    let isRunning = false;
+    let left: Promise<unknown> | undefined;
+    const waiting = new AbortController();
     let timer: unknown;
 
     function giveUp(): void {
-      if (!isRunning) over.abort(signal.reason);
+      over.abort(signal.reason);
     }
 
     function end(): void {
-      over.abort(new Error("The section ended early"));
+      over.abort(new Error("Section ended"));
     }
 
-    function leave(): void {
-      isLeft = true;
-      end();
-    }
-
-    function inside(): Promise<R> {
+    async function inside(): Promise<R> {
+      // A turn may come although it was given up.
+      over.signal.throwIfAborted();
+      waiting.abort();
+      timer = setTimeout(end, longest);
       return new Promise((resolve, reject) => {
-        const ended = () => reject(over.signal.reason);
-        // A turn may come although it was given up.
-        if (over.signal.aborted) return ended();
-        isRunning = true;
-        timer = setTimeout(end, longest);
-        over.signal.onabort = ended;
+        over.signal.onabort = () => reject(over.signal.reason);
         task().then(resolve, reject);
       });
     }
 
-    listen(signal, "abort", giveUp, over);
-    listen(globalThis, "pagehide", leave, over);
+    signal.addEventListener("abort", giveUp, waiting);
+    // Frozen it would be given a turn that it can neither use nor hand on. One that it has already, it keeps.
+    listen(
+      waiting,
+      () => {
+        left = shown();
+        end();
+      },
+      "pagehide",
+      "freeze",
+    );
+    listen(over, end, "pagehide");
     try {
       return await enter(inside, over.signal);
     } catch (error) {
-      if (!isLeft || isRunning) throw error;
+      if (!left) throw error;
     } finally {
       clearTimeout(timer as number);
+      waiting.abort();
       over.abort();
     }
-    await shown();
+    await left;
     return exclusive(task, { signal });
   };
 
-  // Insecure origins have no locks, opaque ones may not ask for them, and some engines gave null.
+  // Insecure origins have no locks, opaque ones may not ask for them, and some engines gave null. Those of a server
+  // are its whole process's: there nobody shares a session.
   async function enter<R>(task: () => Promise<R>, signal: AbortSignal): Promise<R> {
-    let isLocked = false;
+    let isAnswered = false;
     try {
-      const done = await globalThis.navigator?.locks?.request(name, { signal }, async (lock) => {
-        isLocked = !!lock;
-        return isLocked && task();
-      });
-      if (isLocked) return done as R;
+      if (globalThis.indexedDB && globalThis.navigator?.locks)
+        return await navigator.locks.request(name, { signal }, (lock) => {
+          isAnswered = true;
+          return lock ? task() : lease(task, signal);
+        });
     } catch (error) {
-      if (isLocked || Object(error).name !== "SecurityError") throw error;
+      if (isAnswered || !/^Security/.test(String(error))) throw error;
     }
     return lease(task, signal);
   }

@@ -190,6 +190,47 @@ describeIn(CHROMIUM, "a page in mid-refresh", () => {
     await close();
   });
 
+  test("takes no turn where it is frozen while it waits for it", async () => {
+    const { refreshing, other, gate, site, close } = await midRefresh(browser, "before", {
+      patience: 10_000,
+    });
+    const third = await browser.open(site.page());
+    await other.ask("begin", 3);
+    await site.server.when((log) => entriesAt(log, "resource").length === 6);
+    await other.ask("told", "refreshStarted");
+    await other.freeze();
+
+    gate.open();
+    expect(await refreshing.ask("ended")).toStrictEqual([200, 200, 200]);
+    site.server.expire();
+    expect(await third.ask("get", 3)).toStrictEqual([200, 200, 200]);
+    await other.resume();
+
+    expect(await other.ask("ended")).toStrictEqual([200, 200, 200]);
+    expect(await other.ask("state")).toBe("signedIn a2");
+    expect(site.violations()).toStrictEqual([]);
+    await third.close();
+    await close();
+  });
+
+  test("waits again for its turn when it is resumed", async () => {
+    const scene = await midRefresh(browser, "before", { patience: 5_000 });
+    const { refreshing, other, gate, site, close } = scene;
+    await other.ask("begin", 3);
+    await site.server.when((log) => entriesAt(log, "resource").length === 6);
+    await other.ask("told", "refreshStarted");
+    await other.freeze();
+    await refreshing.close();
+    await scene.abandoned();
+    gate.open();
+    await other.resume();
+
+    expect(await other.ask("ended")).toStrictEqual([200, 200, 200]);
+    expect(await other.ask("state")).toBe("signedIn a1");
+    expect(site.violations()).toStrictEqual([]);
+    await close();
+  });
+
   test("waits again for its turn when it is brought back from the back-forward cache, and is in nobody's way there", async () => {
     const { refreshing, other, gate, site, close } = await midRefresh(browser, "before", {
       patience: 10_000,

@@ -70,6 +70,50 @@ describeIn(CHROMIUM, "an insecure origin, which has no Web Locks", () => {
     await close();
   });
 
+  test("goes to the back-forward cache in mid-refresh, and others have its turn once its lease is over", async () => {
+    const { refreshing, other, gate, site, close } = await midRefresh(browser, "before", {
+      host: INSECURE,
+      lease: 400,
+      server: { grace: { within: 10_000 } },
+    });
+    await refreshing.visit(site.plain);
+    gate.open();
+
+    expect(await other.ask("get", 3)).toStrictEqual([200, 200, 200]);
+    await refreshing.back();
+    expect(await refreshing.ask("returns")).toBe(1);
+    expect(await refreshing.ask("ended")).toStrictEqual([200, 200, 200]);
+    await close();
+  });
+
+  test("refreshes once where both clocks are set back in mid-refresh", async () => {
+    const { refreshing, other, gate, site, close } = await midRefresh(browser, "before", { host: INSECURE });
+    const back = "(() => { const { now } = Date; Date.now = () => now() - 60_000; })()";
+    await Promise.all([refreshing.evaluate(back), other.evaluate(back)]);
+
+    expect(await other.ask("get", 3)).toStrictEqual(Array(3).fill("RefreshFailedError"));
+    gate.open();
+    expect(await refreshing.ask("ended")).toStrictEqual([200, 200, 200]);
+    expect(ledger(site.server.log)).toMatchObject({ attempts: 1, reuses: 0 });
+    await close();
+  });
+
+  test("is frozen longer than its lease: a server without grace sees two redeem a token", async () => {
+    const { refreshing, other, gate, site, close } = await midRefresh(browser, "before", {
+      host: INSECURE,
+      lease: 300,
+    });
+    await refreshing.freeze();
+    await other.ask("begin", 1);
+    await gate.reached(2);
+    gate.open();
+    await refreshing.resume();
+
+    await Promise.all([other.ask("ended"), refreshing.ask("ended")]);
+    expect(site.violations()).toContain("reuse");
+    await close();
+  });
+
   test("loses its turn while it is frozen longer than its lease, and presents no token again when it is resumed", async () => {
     const { refreshing, other, gate, site, close } = await midRefresh(browser, "before", {
       host: INSECURE,

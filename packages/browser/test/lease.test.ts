@@ -12,7 +12,7 @@ function createShelf() {
     /** Runs before each transaction ends. */
     before: async () => {},
     database: {
-      isThere: true,
+      isThere: () => true,
       async transact(_, __, work) {
         const values = {
           put: (value: unknown) => {
@@ -56,11 +56,81 @@ test("waits until another's lease is over, and not longer", async () => {
   expect(ran).toHaveBeenCalledOnce();
 });
 
-test("takes a lease for none that a clock wrote which was ahead", async () => {
-  const shelf = createShelf();
-  shelf.value = { ...another, since: Date.now() + 60_000 };
+test.each([-60_000, 60_000])(
+  "waits as long for another's lease where the clock is off by %d ms: it goes by the time that it saw pass",
+  async (off) => {
+    const shelf = createShelf();
+    shelf.value = { ...another, since: Date.now() + off };
+    const ran = vi.fn(async () => {});
+    const entered = createLease("lease", 1_000, shelf.database)(ran, never);
 
-  expect(await createLease("lease", 1_000, shelf.database)(async () => "ran", never)).toBe("ran");
+    await vi.advanceTimersByTimeAsync(999);
+    expect(ran).not.toHaveBeenCalled();
+    await vi.advanceTimersByTimeAsync(151);
+    await entered;
+
+    expect(ran).toHaveBeenCalledOnce();
+  },
+);
+
+test("waits while another's lease is renewed", async () => {
+  const shelf = createShelf();
+  const ran = vi.fn(async () => {});
+  shelf.value = { ...another, since: 0 };
+  const entered = createLease("lease", 1_000, shelf.database)(ran, never);
+  for (let since = 1; since <= 5; since++) {
+    await vi.advanceTimersByTimeAsync(800);
+    shelf.value = { ...another, since };
+  }
+
+  expect(ran).not.toHaveBeenCalled();
+  await vi.advanceTimersByTimeAsync(1_300);
+  await entered;
+});
+
+test("asks for nothing any more where it was given up between two looks", async () => {
+  const shelf = createShelf();
+  const controller = new AbortController();
+  const looks = vi.fn(async () => {});
+  shelf.value = { ...another, since: Date.now() };
+  shelf.before = looks;
+  const outcome = createLease(
+    "lease",
+    1_000,
+    shelf.database,
+  )(async () => {}, controller.signal).catch(String);
+  await vi.advanceTimersByTimeAsync(0);
+  controller.abort("given up");
+  await vi.advanceTimersByTimeAsync(150);
+
+  expect(await outcome).toBe("given up");
+  expect(looks).toHaveBeenCalledOnce();
+});
+
+test("drops nothing where it was given up while another had the lease", async () => {
+  const shelf = createShelf();
+  const controller = new AbortController();
+  const looks = vi.fn(async () => controller.abort("given up"));
+  shelf.value = { ...another, since: Date.now() };
+  shelf.before = looks;
+
+  await expect(createLease("lease", 1_000, shelf.database)(async () => {}, controller.signal)).rejects.toBe(
+    "given up",
+  );
+  await vi.advanceTimersByTimeAsync(0);
+  expect(looks).toHaveBeenCalledOnce();
+});
+
+test("leaves its lease to end by itself where its page is left: no transaction holds the page", async () => {
+  const shelf = createShelf();
+  const controller = new AbortController();
+  const task = () => {
+    controller.abort();
+    return Promise.reject(new Error("left"));
+  };
+
+  await expect(createLease("lease", 1_000, shelf.database)(task, controller.signal)).rejects.toThrow("left");
+  expect([shelf.value, vi.getTimerCount()]).toMatchObject([{ ms: 1_000 }, 0]);
 });
 
 test("takes its turn anew where it was frozen after it had taken it", async () => {
@@ -68,7 +138,7 @@ test("takes its turn anew where it was frozen after it had taken it", async () =
   const taken: number[] = [];
   shelf.before = async () => {
     taken.push(Date.now());
-    if (taken.length === 1) vi.setSystemTime(Date.now() + 1_000);
+    if (taken.length === 1) vi.advanceTimersByTime(1_000);
   };
   const entered = createLease("lease", 1_000, shelf.database)(async () => shelf.value, never);
   await vi.advanceTimersByTimeAsync(150);

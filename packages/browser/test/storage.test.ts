@@ -1,7 +1,7 @@
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { entriesAt, ledger } from "@freshtoken/testing";
+import { entriesAt, ledger, type ServerOptions } from "@freshtoken/testing";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import type { Browser, Page } from "./pages/browser.ts";
 import { CHROMIUM, type ChromiumPage, launchChromium } from "./pages/puppeteer.ts";
@@ -38,6 +38,19 @@ function breakDatabase(times: string): string {
     globalThis.mend = () => { left = 0; };
   })()`;
 }
+
+// Chromium has no quota that a test can reach: its 10 GiB are out of the way.
+const NO_ROOM = `(() => {
+  const { put } = IDBObjectStore.prototype;
+  IDBObjectStore.prototype.put = () => { throw new DOMException("no room", "QuotaExceededError"); };
+  globalThis.makeRoom = () => { IDBObjectStore.prototype.put = put; };
+})()`;
+
+/** Takes the database as a later version of ours would. */
+const NEWER = `new Promise((resolve) => {
+  const opening = indexedDB.open("freshtoken", 2);
+  opening.onsuccess = () => { opening.result.close(); resolve(); };
+})`;
 
 /** Signs in, meets two expiries, and tells what came of it. */
 async function lives(page: Page, { server }: Site): Promise<unknown[]> {
@@ -102,6 +115,58 @@ describeIn(CHROMIUM, "the storage of Chromium", () => {
     await Promise.all([page.close(), site.close()]);
   });
 
+  test("is not signed out where the database cannot be opened at first: what waits fails, the next loads", async () => {
+    const site = await openSite();
+    const page = await browser.open(site.page());
+    await page.ask("signIn", site.server.signIn());
+    await page.beforeLoad(breakDatabase("Infinity"));
+    await page.reload();
+
+    await page.ask("told", "storeFailed UnknownError");
+    expect(await page.ask("get", 1)).toStrictEqual(["RefreshFailedError"]);
+    expect(await page.ask("events")).not.toContain("signedOut");
+    await page.evaluate("mend()");
+    expect(await page.ask("get", 1)).toStrictEqual([200]);
+    expect(await page.ask("state")).toBe("signedIn a0");
+    await Promise.all([page.close(), site.close()]);
+  });
+
+  test("keeps the session in memory where another's database has that name, and says so once", async () => {
+    const site = await openSite();
+    const plain = await browser.open(site.plain);
+    await plain.evaluate(`new Promise((resolve) => {
+      const opening = indexedDB.open("freshtoken", 1);
+      opening.onsuccess = () => { opening.result.close(); resolve(); };
+    })`);
+    const page = await browser.open(site.page());
+
+    expect(await lives(page, site)).toStrictEqual(["signedOut", 200, 200, 200, 200, "signedIn a2"]);
+    expect(await failures(page)).toStrictEqual(["storeFailed NotFoundError"]);
+    await Promise.all([plain.close(), page.close(), site.close()]);
+  });
+
+  test("leaves no listener behind where there is no storage", async () => {
+    const site = await openSite();
+    const page = await browser.open(site.page({}, "sandbox"));
+    await page.ask("state");
+    await page.evaluate(`(() => {
+      globalThis.ends = [];
+      const add = globalThis.addEventListener;
+      globalThis.addEventListener = function (type, listener, options) {
+        if (type === "pagehide") ends.push(options.signal);
+        return add.call(this, type, listener, options);
+      };
+    })()`);
+
+    await page.ask("signIn", site.server.signIn());
+    site.server.expire();
+    expect(await page.ask("get", 2)).toStrictEqual([200, 200]);
+    await page.evaluate(`dispatchEvent(new Event("online"))`);
+    await page.evaluate("new Promise((resolve) => setTimeout(resolve, 50))");
+    expect(await page.evaluate("ends.length > 0 && ends.every(({ aborted }) => aborted)")).toBe(true);
+    await Promise.all([page.close(), site.close()]);
+  });
+
   test("opens the database once more where that failed, and says nothing", async () => {
     const site = await openSite();
     const page = await browser.open(site.page());
@@ -117,10 +182,7 @@ describeIn(CHROMIUM, "the storage of Chromium", () => {
   test("keeps the session in memory where a newer version has the database, and says so once", async () => {
     const site = await openSite();
     const plain = await browser.open(site.plain);
-    await plain.evaluate(`new Promise((resolve) => {
-      const opening = indexedDB.open("freshtoken", 2);
-      opening.onsuccess = () => { opening.result.close(); resolve(); };
-    })`);
+    await plain.evaluate(NEWER);
     const page = await browser.open(site.page());
 
     expect(await lives(page, site)).toStrictEqual(["signedOut", 200, 200, 200, 200, "signedIn a2"]);
@@ -159,12 +221,7 @@ describeIn(CHROMIUM, "the storage of Chromium", () => {
     const site = await openSite();
     const page = await browser.open(site.page());
     await page.ask("signIn", site.server.signIn());
-    // Chromium has no quota that a test can reach: its 10 GiB are out of the way.
-    await page.evaluate(`(() => {
-      const { put } = IDBObjectStore.prototype;
-      IDBObjectStore.prototype.put = () => { throw new DOMException("no room", "QuotaExceededError"); };
-      globalThis.makeRoom = () => { IDBObjectStore.prototype.put = put; };
-    })()`);
+    await page.evaluate(NO_ROOM);
 
     for (let expiry = 0; expiry < 2; expiry++) {
       site.server.expire();
@@ -185,6 +242,54 @@ describeIn(CHROMIUM, "the storage of Chromium", () => {
     await other.close();
     expect(site.violations()).toStrictEqual([]);
     await Promise.all([page.close(), site.close()]);
+  });
+
+  test.each<[string, ServerOptions, string]>([
+    ["the session ends at a server without grace", {}, "signedOut"],
+    ["both tabs go on at a server with grace", { grace: { within: 10_000 } }, "signedIn a2"],
+  ])(
+    "redeems a token twice where the quota is used up and another tab refreshes: %s",
+    async (_, server, state) => {
+      const site = await openSite(server);
+      const [page, other] = await Promise.all([browser.open(site.page()), browser.open(site.page())]);
+      await page.ask("signIn", site.server.signIn());
+      await other.ask("becomes", "signedIn a0");
+      await page.evaluate(NO_ROOM);
+      site.server.expire();
+      expect(await page.ask("get", 1)).toStrictEqual([200]);
+
+      await other.ask("get", 1);
+      expect(await other.ask("state")).toBe(state);
+      await Promise.all([page.close(), other.close(), site.close()]);
+    },
+  );
+
+  test("fails to refresh where a newer version takes the database of an open page, and stays signed in", async () => {
+    const site = await openSite();
+    const [page, plain] = await Promise.all([browser.open(site.page()), browser.open(site.plain)]);
+    await page.ask("signIn", site.server.signIn());
+    await plain.evaluate(NEWER);
+    site.server.expire();
+
+    expect(await page.ask("get", 1)).toStrictEqual(["RefreshFailedError"]);
+    expect(await page.ask("state")).toBe("signedIn a0");
+    expect(site.violations()).toStrictEqual([]);
+    await Promise.all([page.close(), plain.close(), site.close()]);
+  });
+
+  test("signs out where the quota is used up: other tabs hear of it, and a reload does not undo it", async () => {
+    const site = await openSite();
+    const [page, other] = await Promise.all([browser.open(site.page()), browser.open(site.page())]);
+    await page.ask("signIn", site.server.signIn());
+    await other.ask("becomes", "signedIn a0");
+    await page.evaluate(NO_ROOM);
+    await page.ask("signOut");
+
+    await other.ask("becomes", "signedOut");
+    await page.reload();
+    expect(await page.ask("state")).toBe("signedOut");
+    expect(await failures(other)).toStrictEqual([]);
+    await Promise.all([page.close(), other.close(), site.close()]);
   });
 
   for (const moment of moments) {

@@ -8,6 +8,8 @@ export interface ChromiumPage extends Page {
   resume(): Promise<void>;
   /** Ends its process as a fault would. */
   crash(): Promise<void>;
+  /** Runs an expression in its documents from now on, before anything of theirs. */
+  beforeLoad(expression: string): Promise<void>;
   back(): Promise<void>;
   /** Makes it the visible page of its window. */
   show(): Promise<void>;
@@ -93,6 +95,7 @@ async function chromiumPage(page: Shown): Promise<ChromiumPage> {
       session.send("Page.crash").catch(() => {});
       await crashed;
     },
+    beforeLoad: async (expression) => void (await page.evaluateOnNewDocument(expression)),
     back: async () => void (await page.goBack()),
     show: () => page.bringToFront(),
     async clear() {
