@@ -60,7 +60,8 @@ export function createWriter(
 
   async function perform(wanted: Write, found?: Thought): Promise<Written> {
     const thought = over(found);
-    const isThere = found !== undefined && sameRecord(found, wanted.record);
+    // A removal is written all the same: a store may keep that somebody has signed out.
+    const isThere = found != null && sameRecord(found, wanted.record);
     // Of two answers to one refresh token the first that was stored stays.
     const isTaken = !isThere && thought != null && sameRecord(thought, wanted.record);
     let written: Written = "skipped";

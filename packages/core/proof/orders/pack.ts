@@ -174,11 +174,11 @@ export function pack(state: State): string {
     add(ROUNDS.indexOf(renewal.phase), 5);
     add(renewal.concluded, 2);
     add(renewal.late >> 1, 3);
+    add(renewal.overtaken, 1);
     if (renewal.phase === "told") continue;
     const isEnding = renewal.phase === "ending";
     add(isEnding ? 0 : renewal.attempts, 2);
     add(renewal.repeated && !isEnding, 1);
-    add(renewal.overtaken, 1);
     add(renewal.overtaken ? 0 : REASONS.indexOf(renewal.round.reason), 3);
     add(renewal.isInSection, 1);
     add(renewal.rotated && !isEnding, 1);
@@ -368,12 +368,12 @@ function lookFrom(from: Unpacker): Look | null {
 function roundFrom(from: Unpacker): Renewal {
   const code = from.take(6);
   const phase = ROUNDS[from.take(5)] ?? "told";
-  const [concluded, late] = [from.take(2), from.take(3) << 1];
+  const [concluded, late, overtaken] = [from.take(2), from.take(3) << 1, from.is()];
   const record = recordOf(code) as Round["from"];
-  const ended = { from: code, phase, concluded, late };
-  if (phase === "told") return { ...ended, ...TOLD, round: { reason: "stale", from: record } };
+  const ended = { from: code, phase, concluded, late, overtaken };
+  if (phase === "told") return { ...TOLD, ...ended, round: { reason: "stale", from: record } };
   const attempts = from.take(2);
-  const [repeated, overtaken] = [from.is(), from.is()];
+  const repeated = from.is();
   const round: Round = { reason: REASONS[from.take(3)] ?? "stale", from: record };
   const [isInSection, rotated, goesOn] = [from.is(), from.is(), from.is()];
   const ahead = from.take(3);
@@ -386,7 +386,6 @@ function roundFrom(from: Unpacker): Renewal {
     round,
     attempts,
     repeated,
-    overtaken,
     isInSection,
     rotated,
     goesOn,

@@ -27,7 +27,7 @@ function turnOver({ rounds }: State): void {
 
 function performWrite(scene: Scene, write: Write, found?: Code): void {
   const { state } = scene;
-  const isThere = found === write.code;
+  const isThere = found === write.code && found !== 0;
   state.writing = null;
   if (!isDue(state, write)) {
     ended(scene, write, "skipped");
