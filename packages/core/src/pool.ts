@@ -64,24 +64,17 @@ export function sessionPool({ options, max = 1_000 }: SessionPoolOptions): Sessi
     );
   // A Map keeps insertion order: the least recently used comes first.
   const opened = new Map<string, OpenSession>();
-  const closing = new Set<Promise<void>>();
   let isClosed = false;
 
   function makeRoom(): void {
-    for (let looks = 0; opened.size >= max && looks < LOOKS; looks++) {
-      const [[id, open] = []] = opened;
-      if (id === undefined || !open) return;
+    let looks = 0;
+    for (const [id, open] of opened) {
+      if (opened.size < max || looks++ === LOOKS) return;
       opened.delete(id);
       // One that is busy is in use.
       if (open.isBusy()) opened.set(id, open);
-      else void close(open.session);
+      else void open.session.close();
     }
-  }
-
-  function close(session: Session): Promise<void> {
-    const closed = session.close().finally(() => closing.delete(closed));
-    closing.add(closed);
-    return closed;
   }
 
   return {
@@ -100,9 +93,9 @@ export function sessionPool({ options, max = 1_000 }: SessionPoolOptions): Sessi
     },
     async close() {
       isClosed = true;
-      for (const { session } of opened.values()) void close(session);
+      const sessions = [...opened.values()].map(({ session }) => session.close());
       opened.clear();
-      await Promise.all(closing);
+      await Promise.all(sessions);
     },
   };
 }

@@ -154,6 +154,25 @@ test("never closes the session that it returns, though all others are busy", asy
   await refreshed;
 });
 
+test("looks at eight for one that is idle, each time that another is opened", async () => {
+  const server = createServer();
+  const { pool } = pooled(server, 10);
+  const users = Array.from({ length: 10 }, (_, index) => `user${index}`);
+  for (const user of users) await pool.get(user).signIn(server.signIn());
+  const answering = server.gate("resource", "answer");
+  const busy = users.slice(0, 8).map((user) => clientOf(pool.get(user), server)(`/${user}`));
+  await answering.reached(8);
+  pool.get("user8");
+  pool.get("user9");
+
+  const sizes = [pool.get("a"), pool.get("b"), pool.get("c")].map(() => pool.size);
+  const grown = pool.size;
+  answering.open();
+  await Promise.all(busy);
+
+  expect([sizes.length, grown]).toStrictEqual([3, 11]);
+});
+
 test("shares nothing between users: each request leaves with its own user's token, whoever else refreshes", async () => {
   const server = createServer();
   const { pool } = pooled(server, 5);

@@ -543,7 +543,7 @@ test("ends a round whose sections all end before an attempt could be made", asyn
       return undefined as never;
     },
   };
-  const { session } = sessionOn(server, { clock, store });
+  const { session, events } = sessionOn(server, { clock, store });
   await session.signIn(server.signIn());
 
   const refreshed = session.refresh().catch(({ code }) => code);
@@ -552,4 +552,30 @@ test("ends a round whose sections all end before an attempt could be made", asyn
   expect(await refreshed).toBe("ERR_REFRESH_FAILED");
   expect(ledger(server.log).attempts).toBe(0);
   expect(clock.timers.all).toBe(0);
+  expect(events.filter(({ type }) => type === "refreshStarted")).toHaveLength(3);
+  expect(events.at(-1)).toMatchObject({
+    error: { message: expect.stringContaining("the exclusive section ended too early") },
+  });
+});
+
+test("looks again where something was found meanwhile, and writes over nothing but that", async () => {
+  const [server, shared, reading] = [createServer(), createSharedStore(), createGate()];
+  const clock = createClock();
+  const { session } = sessionOn(server, { clock, store: shared.peer() });
+  const { session: other } = sessionOn(server, { clock, store: shared.peer() });
+  await Promise.all([session.loaded, other.loaded]);
+  shared.next("load", (perform) => {
+    const held = perform();
+    return reading.pass().then(() => held);
+  });
+  const signedIn = session.signIn(server.signIn());
+  await reading.reached(1);
+  await other.signIn(server.signIn());
+  await settled();
+
+  reading.open();
+  await signedIn;
+
+  expect(shared.log.filter((line) => line.startsWith("lost"))).toStrictEqual([]);
+  expect(shared.held?.tokens.accessToken).toBe("a0");
 });

@@ -133,6 +133,70 @@ test("writes over whoever has overwritten it meanwhile, so that the last of them
   ]);
 });
 
+test("gives up for now after ten that came first", async () => {
+  let generation = 0;
+  const { write, ledger } = writerOn(loses, {
+    expected: () => undefined,
+    look: async () => record("f", generation++),
+  });
+
+  expect(await write(g0)).toBe("failed");
+  expect(ledger.filter((line) => line.startsWith("save g0"))).toHaveLength(11);
+});
+
+test("writes over nothing that it does not know where nothing was to be there", async () => {
+  const { write, ledger } = writerOn(inTurn(loses, stores), { expected: () => null, look: async () => f1 });
+
+  expect(await write(g0)).toBe("failed");
+  expect(ledger.filter((line) => line.startsWith("save g0"))).toStrictEqual(["save g0 over nothing"]);
+});
+
+test("tries again later what it has lost against nobody knows what", async () => {
+  const look = () => Promise.reject(new Error("unreadable"));
+  const { write, ledger } = writerOn(inTurn(loses, stores), { expected: () => undefined, look });
+
+  expect(await write(g0)).toBe("failed");
+  expect(ledger.filter((line) => line.startsWith("save g0"))).toStrictEqual(["save g0"]);
+});
+
+test("compares as soon as it can see what is there", async () => {
+  const looks = [() => Promise.reject(new Error("unreadable")), async () => null];
+  const { write, ledger } = writerOn(inTurn(loses, stores), {
+    expected: () => undefined,
+    look: () => (looks.shift() ?? (async () => null))(),
+  });
+
+  expect(await write(g0)).toBe("stored");
+  expect(ledger.filter((line) => line.startsWith("save"))).toStrictEqual(["save g0", "save g0 over nothing"]);
+});
+
+test("overwrites what is no record once, and then tries again later", async () => {
+  const { write, ledger } = writerOn(loses, { expected: () => null });
+
+  expect(await write(g0)).toBe("failed");
+  expect(ledger.filter((line) => line.startsWith("save g0"))).toStrictEqual([
+    "save g0 over nothing",
+    "save g0",
+  ]);
+});
+
+test("does not try again what a write that came first has replaced", async () => {
+  const { writer, write, ledger, clock } = writerOn(inTurn(fails, stores));
+  const timer = vi.spyOn(clock, "timer");
+  await write(f0);
+  const again = timer.mock.lastCall?.[0];
+
+  const next = write(f1);
+  again?.();
+  await next;
+  await writer.close();
+
+  expect(ledger.filter((line) => line.startsWith("save"))).toStrictEqual([
+    "save f0 over nothing",
+    "save f1 over nothing",
+  ]);
+});
+
 test("overwrites whatever is there where nobody can see what it is", async () => {
   const look = () => Promise.reject(new Error("unreadable"));
   const { write, ledger } = writerOn(stores, { expected: () => undefined, look });
