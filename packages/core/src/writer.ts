@@ -118,15 +118,15 @@ export function createWriter(
     storeFailed(error, wanted.record?.tokens);
     unsaved = wanted;
     const ms = Math.min(300 * 2 ** failures++, 30_000) * (0.5 + clock.random() / 2);
-    stop = clock.timer(() => void again(), ms, false);
+    stop = clock.timer(() => void again(wanted), ms, false);
     return "failed";
   }
 
-  function again(): Promise<unknown> {
+  function again(wanted: Write): Promise<unknown> {
     return inTurn(async () => {
-      const wanted = unsaved;
+      if (unsaved !== wanted) return;
       forget();
-      if (wanted) await lookAndPerform(wanted);
+      await lookAndPerform(wanted);
     });
   }
 
@@ -146,7 +146,7 @@ export function createWriter(
     },
     async close() {
       await last;
-      if (unsaved) await again();
+      if (unsaved) await again(unsaved);
       stop();
     },
   };

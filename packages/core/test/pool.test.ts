@@ -26,6 +26,16 @@ test("gives one session to all who ask for one id", () => {
   expect([one === again, one === other, opened, pool.size]).toStrictEqual([true, false, ["alice", "bob"], 2]);
 });
 
+test("closes nobody for a session that is open already", async () => {
+  const server = createServer();
+  const { pool } = pooled(server, 1);
+  const alice = pool.get("alice");
+  await alice.signIn(server.signIn());
+
+  expect(pool.get("alice")).toBe(alice);
+  expect((await alice.tokens()).accessToken).toBe("a0");
+});
+
 test("closes the least recently used first, and opens it anew with what it had stored", async () => {
   const server = createServer();
   const { pool, opened } = pooled(server, 2);
@@ -201,7 +211,8 @@ test("shares nothing between users: each request leaves with its own user's toke
 test("closes all sessions with itself, lets their refreshes end, and gives out no more", async () => {
   const server = createServer();
   const { pool, stores } = pooled(server, 5);
-  await pool.get("alice").signIn(server.signIn());
+  const alice = pool.get("alice");
+  await alice.signIn(server.signIn());
   const answering = server.gate("token", "answer");
   const refreshed = pool.get("alice").refresh();
   await answering.reached(1);
@@ -213,6 +224,7 @@ test("closes all sessions with itself, lets their refreshes end, and gives out n
   expect(await stores.get("alice")?.load()).toMatchObject({ tokens: { accessToken: "a1" } });
   expect(pool.size).toBe(0);
   expect(() => pool.get("alice")).toThrow("The session was closed");
+  await expect(alice.tokens()).rejects.toMatchObject({ code: "ERR_SIGNED_OUT" });
 });
 
 test("keeps nothing of the sessions that it has closed", async () => {
