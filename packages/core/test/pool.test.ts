@@ -33,6 +33,7 @@ test("closes nobody for a session that is open already", async () => {
   await alice.signIn(server.signIn());
 
   expect(pool.get("alice")).toBe(alice);
+  await settled();
   expect((await alice.tokens()).accessToken).toBe("a0");
 });
 
