@@ -523,12 +523,12 @@ export function createWitness(scene: Scene): Witness {
     const isLooking = [...loadings].some(isUnderWay);
     const isLoading = state.status === "loading" && isLooking;
     const isRefreshing = state.status === "signedIn" && state.refreshing;
-    // A sign-in may wait behind what is being written for the earlier family.
+    // A sign-in may wait behind what is being written for the earlier family, and looks what it overwrites: that the
+    // store cannot be read is said before it goes on.
     const token = tokensServed() ?? "";
     const isWriting = writings.filter(isUnderWay);
     const isStoring =
-      isWriting.some(({ name }) => name === token) ||
-      (!isKnown(token) && (isLooking || isWriting.length > 0));
+      isLooking || isWriting.some(({ name }) => name === token) || (!isKnown(token) && isWriting.length > 0);
     if (!isLoading && !isRefreshing && !isStoring) violated(`I4: ${call.name} waits for nothing`);
   }
 
