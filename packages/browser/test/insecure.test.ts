@@ -35,8 +35,15 @@ describeIn(CHROMIUM, "an insecure origin, which has no Web Locks", () => {
       await pages[0].ask("signIn", site.server.signIn());
       await pages[1].ask("becomes", "signedIn a0");
       site.server.expire();
+      const answering = site.server.gate("token", "answer");
 
-      const answers = await Promise.all(pages.map((page) => page.ask("get", 5)));
+      const asked = pages.map((page) => page.ask("get", 5));
+      await answering.reached(1);
+      // Whoever took no turn would ask meanwhile.
+      await new Promise((resolve) => setTimeout(resolve, 500));
+      answering.open();
+      const answers = await Promise.all(asked);
+
       expect(answers.flat()).toStrictEqual(Array(10).fill(200));
       expect(ledger(site.server.log)).toMatchObject({ attempts: 1, refreshes: 1 });
       await Promise.all([...pages.map((page) => page.close()), site.close()]);
