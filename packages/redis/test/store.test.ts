@@ -242,7 +242,7 @@ describe.skipIf(lacksRedis)("who is in the section", () => {
       ...connection,
       send: (...sent) => (isDown ? silent : connection).send(...sent),
     };
-    const store = redisStore({ client, id, lease: 400, commandTimeout: 50 });
+    const store = redisStore({ client, id, lease: 600, commandTimeout: 100 });
 
     const entered = store.exclusive(() => {
       isDown = true;
@@ -266,9 +266,9 @@ describe.skipIf(lacksRedis)("who is in the section", () => {
       send: (...sent) => (++commands % 3 === 1 ? connection : silent).send(...sent),
     };
     await prime(id);
-    const store = redisStore({ client, id, lease: 900, commandTimeout: 20 });
+    const store = redisStore({ client, id, lease: 2_000, commandTimeout: 150 });
 
-    expect(await store.exclusive(() => passed(1_800).then(() => "inside"), never)).toBe("inside");
+    expect(await store.exclusive(() => passed(4_000).then(() => "inside"), never)).toBe("inside");
   });
 
   test("is followed by who began to listen while it left, though that heard nothing", async () => {
