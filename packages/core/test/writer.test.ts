@@ -105,6 +105,14 @@ test("looks at what is to be overwritten, and writes over nothing else", async (
   ]);
 });
 
+test("writes a removal also where nothing is found, since a store may keep that somebody has signed out", async () => {
+  const { write, ledger } = writerOn(stores, { expected: () => undefined, look: async () => null });
+
+  await write(null);
+
+  expect(ledger).toStrictEqual(["look", "save nothing over nothing", "nothing stored"]);
+});
+
 test("writes over what has come since it looked at what is to be overwritten", async () => {
   const looks = [f1, f2];
   const { write, ledger } = writerOn(inTurn(loses, stores), {
